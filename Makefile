@@ -1,0 +1,70 @@
+# Needs Python 3.11+, Node 20+ and make; everything else is installed into .venv and node_modules.
+PYTHON ?= python3
+VENV   := .venv
+PY     := $(VENV)/bin/python
+PIP    := $(PY) -m pip install -qq --disable-pip-version-check
+SETUP  := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build test demo bench-gas lint lint-python lint-solidity slither sizes format clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(SETUP) ## install everything that is pinned (once; again only when a pin changes)
+
+$(SETUP): node_modules/.installed pyproject.toml constraints.txt tools/ape_solc.py
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: install Python 3.11 or later"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make setup PYTHON=..."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv is missing: install python3-venv"; exit 1; }
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PIP) --constraint constraints.txt --upgrade pip
+	$(PIP) --no-deps --no-compile --requirement constraints.txt
+	$(PIP) --no-deps --no-build-isolation --editable .
+	@$(PY) -m pip check
+	$(PY) tools/ape_solc.py
+	@touch $@
+
+# npm ci installs the lock to the letter. It sets no modification time of its own, hence the stamp.
+node_modules/.installed: package.json package-lock.json .npmrc
+	@command -v npm >/dev/null || { echo "node and npm are missing: install Node 20 or later"; exit 1; }
+	npm ci --silent
+	@touch $@
+
+build: setup ## compile contracts/ (only what changed) and print the sizes
+	$(PY) -m bulkhead.build
+
+test: setup ## run the test suite on two cores
+	@$(PY) -m bulkhead.build --quiet
+	$(PY) -m pytest -q -n 2 tests
+
+demo: setup ## a local market from deployment to liquidation
+	$(PY) -m bulkhead.cli demo
+
+bench-gas: setup ## gas of every user call
+	$(PY) benchmarks/gas.py
+
+lint: lint-python lint-solidity slither sizes ## formatting, types, style, static analysis, contract sizes
+
+lint-python: setup
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+lint-solidity: setup
+	tools/forge fmt --check contracts
+	node_modules/.bin/solhint --max-warnings 0 --disc --noPoster 'contracts/**/*.sol'
+
+slither: setup
+	@$(PY) -m bulkhead.build --quiet --ast
+	PATH="$(CURDIR)/tools:$$PATH" $(VENV)/bin/slither . --config-file slither.config.json
+
+sizes: setup
+	$(PY) -m bulkhead.build --sizes
+
+format: setup ## rewrite Python and Solidity in the project's format
+	$(VENV)/bin/ruff check --fix-only --quiet . && $(VENV)/bin/ruff format --quiet .
+	tools/forge fmt contracts
+
+clean: ## remove everything that was installed or built
+	rm -rf $(VENV) node_modules .build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Bulkhead: isolated-margin derivatives in which every position is a contract."""

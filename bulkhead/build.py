@@ -1,0 +1,414 @@
+"""Compiles `contracts/` with `tools/solc` and hands out the result: `artifacts()["Market"].bytecode`.
+
+A file is compiled from exactly its own import closure, so its bytecode is the same in a full and in an incremental
+build, and the closure is what a block explorer wants for verification. Only files whose closure, settings or compiler
+changed are compiled, spread over one node process per core. Everything lands in `.build/`:
+
+    artifacts/NAME.json      one per contract
+    index.json               source -> hash of its closure, and the contracts that came from it
+    build-info/bulkhead.json the syntax trees of the whole project, in the form slither reads
+
+Run as `python -m bulkhead.build`; standard library only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import hashlib
+import json
+import os
+import queue
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+try:
+    import fcntl
+except ImportError:  # Windows: builds at the same time are then the caller's business
+    fcntl = None  # type: ignore[assignment]
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / ".build"
+SOLC = ROOT / "tools" / "solc"
+
+# Test doubles of others that no file of ours has to inherit to be deployable in tests.
+EXTRA_SOURCES = ("@chainlink/contracts/src/v0.8/shared/mocks/MockV3Aggregator.sol",)
+
+SETTINGS: dict[str, Any] = {
+    "viaIR": True,  # without it the market's functions run out of stack
+    "optimizer": {"enabled": True, "runs": 200},  # more runs save under 2,000 gas a call and cost 4.8 kB
+    "evmVersion": "prague",
+    "metadata": {"bytecodeHash": "none"},  # comments must not move an address that CREATE2 derives from the code
+}
+OUTPUTS = ["abi", "evm.bytecode.object", "evm.bytecode.linkReferences", "evm.deployedBytecode.object"]
+OUTPUTS += ["evm.methodIdentifiers", "storageLayout"]
+
+CODE_LIMIT = 24_576  # EIP-170
+INIT_CODE_LIMIT = 49_152  # EIP-3860
+OWN_LIMITS = {"Market": 24_000}  # room for a fix after an audit
+
+# Comments are matched first so that an import inside one is not taken for an import.
+_IMPORT = re.compile(
+    r"""//[^\n]*|/\*.*?\*/|^\s*import\b[^;"']*["']([^"']+)["'][^;]*;""",
+    re.DOTALL | re.MULTILINE,
+)
+
+
+class BuildError(Exception):
+    """The contracts cannot be built; the message says why, or what to do."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One compiled contract. `bytecode` is creation code without constructor arguments."""
+
+    name: str
+    source: str
+    abi: list[dict[str, Any]] = field(repr=False)
+    bytecode: bytes = field(repr=False)
+    deployed_size: int
+    deployed: bytes = field(repr=False)  # immutables are zero in it
+    methods: dict[str, str] = field(repr=False)  # "open(uint256)" -> selector as eight hex digits
+    storage_layout: dict[str, Any] = field(repr=False)
+    links: dict[str, list[int]]  # library -> offsets in `bytecode` where its address goes
+
+    def linked(self, libraries: Mapping[str, bytes]) -> bytes:
+        """Creation code with the 20-byte addresses of its external libraries filled in."""
+        code = bytearray(self.bytecode)
+        for library, offsets in self.links.items():
+            if len(libraries[library]) != 20:
+                raise ValueError(f"{library}: an address has 20 bytes")
+            for offset in offsets:
+                code[offset : offset + 20] = libraries[library]
+        return bytes(code)
+
+
+@functools.cache
+def artifacts() -> dict[str, Artifact]:
+    """Every contract of `contracts/` by name, compiled first if stale; looked up once per process."""
+    build()
+    return load()
+
+
+def load() -> dict[str, Artifact]:
+    """The contracts of the last build as they are, stale or not."""
+    index = _read_index()
+    found: dict[str, Artifact] = {}
+    for entry in index.values():
+        for name in entry["contracts"]:
+            found[name] = Artifact(**_decoded(json.loads((BUILD / "artifacts" / f"{name}.json").read_text())))
+    return dict(sorted(found.items()))
+
+
+def ast() -> dict[str, Any]:
+    """Source name -> the compiler's syntax tree (`nodeType: SourceUnit`), of the project and of all it imports."""
+    output = _build_info()["output"]
+    return {name: source["ast"] for name, source in output["sources"].items()}
+
+
+def standard_json(source: str) -> dict[str, Any]:
+    """The compiler's input for one file of ours, as block explorers ask for it."""
+    return _input(_closure(source), {source: {"*": OUTPUTS}})
+
+
+def build(force: bool = False) -> list[str]:
+    """Compiles what is stale and returns the sources that were compiled. Safe for processes at the same time."""
+    _check_tools()
+    with _lock():
+        sources = [*_own_sources(), *EXTRA_SOURCES]
+        closures = {source: _closure(source) for source in sources}
+        keys = {source: _key(closure) for source, closure in closures.items()}
+        index = {} if force else _read_index()
+        stale = [source for source in sources if index.get(source, {}).get("key") != keys[source]]
+        gone = index.keys() - keys.keys()
+        if not stale and not gone:
+            return []
+
+        # Each result is kept as it comes: an error in one file does not make the others compile again.
+        (BUILD / "artifacts").mkdir(parents=True, exist_ok=True)
+        problems: dict[str, None] = {}
+        for source in [*gone, *stale]:
+            index.pop(source, None)
+        # The longest first, so that no core is left alone with the market at the end.
+        stale.sort(key=lambda source: -_cost(source, closures[source]))
+        failed = False
+        for source, output in _compile({source: standard_json(source) for source in stale}):
+            messages, is_error = _diagnostics(source, output)
+            problems |= dict.fromkeys(messages)
+            if is_error:
+                failed = True
+                continue
+            contracts = output.get("contracts", {}).get(source, {})
+            for name, contract in contracts.items():
+                other = next((s for s, entry in index.items() if name in entry["contracts"]), None)
+                if other is not None:
+                    raise BuildError(f"two contracts are named {name}: in {other} and in {source}")
+                _write(BUILD / "artifacts" / f"{name}.json", _encoded(name, source, contract))
+            index[source] = {"key": keys[source], "contracts": sorted(contracts)}
+            _write(BUILD / "index.json", index)
+        _write(BUILD / "index.json", index)
+        live = {f"{name}.json" for entry in index.values() for name in entry["contracts"]}
+        for file in (BUILD / "artifacts").glob("*.json"):
+            if file.name not in live:
+                file.unlink()
+
+    text = "\n".join(problems)
+    if failed:
+        raise BuildError(text)
+    if text:
+        print(text, file=sys.stderr)
+    return stale
+
+
+# ------------------------------------------------------------------ sources
+
+
+def _own_sources() -> list[str]:
+    folder = ROOT / "contracts"
+    if not folder.is_dir():
+        raise BuildError("no contracts/ here: compiling needs a checkout of the project, not an installed package")
+    names = (file.relative_to(ROOT).as_posix() for file in folder.rglob("*.sol"))
+    return sorted(name for name in names if "/." not in name)  # ape leaves copies of its dependencies in .cache
+
+
+@functools.lru_cache(maxsize=4096)
+def _parse(file: Path, mtime: int, size: int) -> tuple[str, tuple[str, ...]]:
+    text = file.read_text(encoding="utf-8")
+    return text, tuple(match[1] for match in _IMPORT.finditer(text) if match[1])
+
+
+def _closure(source: str) -> dict[str, str]:
+    """Name -> text of a source and of all that it imports, sorted. Packages of npm keep their import name."""
+    found: dict[str, str] = {}
+    todo = [source]
+    while todo:
+        name = todo.pop()
+        if name in found:
+            continue
+        file = ROOT / name if name.startswith("contracts/") else ROOT / "node_modules" / name
+        try:
+            stat = file.stat()
+        except FileNotFoundError:
+            raise BuildError(f"{name}: no such file (reached from {source})") from None
+        found[name], imports = _parse(file, stat.st_mtime_ns, stat.st_size)
+        for target in imports:
+            if target.startswith("."):
+                target = os.path.normpath(PurePosixPath(name).parent / target).replace(os.sep, "/")
+            todo.append(target)
+    return dict(sorted(found.items()))
+
+
+def _key(closure: dict[str, str]) -> str:
+    digest = hashlib.sha256(json.dumps([SETTINGS, OUTPUTS, _compiler_version()]).encode())
+    for name, text in closure.items():
+        digest.update(f"\0{name}\0{len(text)}\0{text}".encode())
+    return digest.hexdigest()
+
+
+def _cost(source: str, closure: dict[str, str]) -> int:
+    """What compiling takes, roughly: code that ends up in this contract; interfaces give none."""
+    return len(closure[source]) + sum(len(t) for name, t in closure.items() if "/interfaces/" not in name) // 4
+
+
+@functools.cache
+def _compiler_version() -> str:
+    # Read from the package, not asked: starting the compiler takes longer than a build with nothing to do.
+    version: str = json.loads((ROOT / "node_modules" / "solc" / "package.json").read_text())["version"]
+    return version
+
+
+# ----------------------------------------------------------------- compiler
+
+
+def _check_tools() -> None:
+    if shutil.which("node") is None:
+        raise BuildError("node is missing: install Node 20 or later, then run `make setup`")
+    if not (ROOT / "node_modules" / "solc").is_dir():
+        raise BuildError("node_modules is missing or incomplete: run `make setup`")
+
+
+def _input(sources: dict[str, str], selection: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "language": "Solidity",
+        "sources": {name: {"content": text} for name, text in sources.items()},
+        "settings": {**SETTINGS, "outputSelection": selection},
+    }
+
+
+def _compile(inputs: dict[str, dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yields each output as it is ready. A compiler process serves many inputs: loading it takes half a second."""
+    todo: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    done: queue.SimpleQueue[tuple[str, dict[str, Any] | BaseException]] = queue.SimpleQueue()
+    count = min(len(inputs), os.cpu_count() or 1)
+    for name in [*inputs, *[None] * count]:
+        todo.put(name)
+
+    def work() -> None:
+        name: str | None = ""
+        try:
+            with subprocess.Popen(
+                ["node", str(SOLC), "--standard-json-lines"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                encoding="utf-8",
+            ) as process:
+                assert process.stdin is not None and process.stdout is not None
+                while (name := todo.get()) is not None:
+                    process.stdin.write(json.dumps(inputs[name]) + "\n")
+                    process.stdin.flush()
+                    done.put((name, json.loads(process.stdout.readline())))
+        except BaseException as error:
+            done.put((name or "", error))
+
+    for _ in range(count):
+        threading.Thread(target=work, daemon=True).start()
+    for _ in inputs:
+        name, result = done.get()
+        if isinstance(result, BaseException):
+            raise BuildError(f"{name}: the compiler process died ({result})") from result
+        yield name, result
+
+
+def _diagnostics(source: str, output: dict[str, Any]) -> tuple[list[str], bool]:
+    """Messages to show, and whether one is an error. Warnings of a file are shown when that file is compiled."""
+    shown, is_error = [], False
+    for problem in output.get("errors", []):
+        error = problem["severity"] == "error"
+        is_error |= error
+        if error or problem.get("sourceLocation", {}).get("file") == source:
+            shown.append(problem["formattedMessage"].rstrip() + "\n")
+    return shown, is_error
+
+
+def _build_info() -> dict[str, Any]:
+    """Syntax trees of the whole project from one analysis without code generation, kept until a source changes."""
+    _check_tools()
+    path = BUILD / "build-info" / "bulkhead.json"
+    with _lock():
+        sources: dict[str, str] = {}
+        for source in [*_own_sources(), *EXTRA_SOURCES]:
+            sources |= _closure(source)
+        sources = dict(sorted(sources.items()))
+        key = _key(sources)
+        if path.exists():
+            info: dict[str, Any] = json.loads(path.read_text())
+            if info["id"] == key:
+                return info
+        request = _input(sources, {"*": {"": ["ast"], "*": ["abi"]}})
+        ((_, output),) = _compile({"all": request})
+        messages, is_error = _diagnostics("", output)
+        if is_error:
+            raise BuildError("\n".join(dict.fromkeys(messages)))
+        for contracts in output["contracts"].values():
+            for contract in contracts.values():  # slither wants the keys; what it checks is in the trees
+                empty = {"object": "", "sourceMap": ""}
+                contract["evm"] = {"bytecode": empty, "deployedBytecode": empty}
+        output.pop("errors", None)
+        info = {"id": key, "solcVersion": _compiler_version(), "input": {**request, "sources": {}}, "output": output}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(path, info)
+        return info
+
+
+# -------------------------------------------------------------------- files
+
+
+def _encoded(name: str, source: str, contract: dict[str, Any]) -> dict[str, Any]:
+    creation = contract["evm"]["bytecode"]
+    references = creation.get("linkReferences", {})
+    return {
+        "name": name,
+        "source": source,
+        "abi": contract["abi"],
+        "bytecode": _unlinked(creation["object"]),
+        "deployed": _unlinked(contract["evm"]["deployedBytecode"]["object"]),
+        "methods": contract["evm"].get("methodIdentifiers", {}),
+        "storage_layout": contract.get("storageLayout", {}),
+        "links": {lib: [r["start"] for r in refs] for libs in references.values() for lib, refs in libs.items()},
+    }
+
+
+def _unlinked(code: str) -> str:
+    return re.sub(r"__\$[0-9a-f]{34}\$__", "0" * 40, code)
+
+
+def _decoded(stored: dict[str, Any]) -> dict[str, Any]:
+    deployed = bytes.fromhex(stored["deployed"])
+    bytecode = bytes.fromhex(stored["bytecode"])
+    return {**stored, "bytecode": bytecode, "deployed": deployed, "deployed_size": len(deployed)}
+
+
+def _read_index() -> dict[str, Any]:
+    try:
+        index: dict[str, Any] = json.loads((BUILD / "index.json").read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
+    return index
+
+
+def _write(path: Path, value: Any) -> None:
+    """Replaces at once: a build that is interrupted leaves no half-written file."""
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(value))
+    part.replace(path)
+
+
+@contextmanager
+def _lock() -> Iterator[None]:
+    """One build at a time, so that parallel test workers wait for the first instead of compiling alongside."""
+    BUILD.mkdir(exist_ok=True)
+    with (BUILD / "lock").open("w") as file:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+# ------------------------------------------------------------- command line
+
+
+def size_table(found: Mapping[str, Artifact]) -> tuple[str, bool]:
+    """Sizes of the contracts that ship, largest first, and whether all are within their limits."""
+    lines, within = [f"{'contract':<28}{'code':>8}{'limit':>8}{'creation':>10}"], True
+    shipped = [a for a in found.values() if a.source.startswith("contracts/") and "/mocks/" not in a.source]
+    for artifact in sorted(shipped, key=lambda a: -a.deployed_size):
+        limit, creation = OWN_LIMITS.get(artifact.name, CODE_LIMIT), len(artifact.bytecode)
+        if creation < 200:  # interfaces, and libraries that are inlined
+            continue
+        over = artifact.deployed_size > limit or creation > INIT_CODE_LIMIT
+        within &= not over
+        mark = "  TOO LARGE" if over else ""
+        lines.append(f"{artifact.name:<28}{artifact.deployed_size:>8,}{limit:>8,}{creation:>10,}{mark}")
+    return "\n".join(lines), within
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bulkhead.build", description="Compile contracts/ and print sizes.")
+    parser.add_argument("--force", action="store_true", help="compile everything, not only what is stale")
+    parser.add_argument("--ast", action="store_true", help="write the syntax trees for slither, too")
+    parser.add_argument("--sizes", action="store_true", help="exit 1 if a contract is over its limit")
+    parser.add_argument("--quiet", action="store_true", help="print no sizes unless one is over its limit")
+    options = parser.parse_args()
+    try:
+        compiled = build(force=options.force)
+        if options.ast:
+            _build_info()
+    except BuildError as error:
+        print(error, file=sys.stderr)
+        return 1
+    table, within = size_table(load())
+    if not options.quiet or not within:
+        print(f"{table}\n{len(compiled)} files compiled")
+    return 0 if within or not options.sizes else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
