@@ -1,0 +1,1 @@
+"""Twins of `contracts/oracles/`, and `feed.py`: what stands outside, a Chainlink proxy."""

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+/// @title What a market asks of its oracle.
+/// @notice One primary source can prove which of its prices was the first after a moment; validators only check it.
+/// All prices have 18 decimals: collateral per unit of underlying. All times are unix seconds.
+interface IOracle {
+    /// @notice No price, or one older than the age limit.
+    error PriceStale(uint256 time, uint256 maxAge);
+    /// @notice An answer at or below zero, or at the bound of its feed.
+    error PriceInvalid(int256 answer);
+    /// @notice Fewer validators than the quorum agree with the primary.
+    error PriceDisputed(uint256 index, uint256 agreeing, uint256 quorum);
+    /// @notice The L2 sequencer is down, or came back less than a grace ago.
+    error InGrace(uint256 until);
+    /// @notice The round is not the first of its phase observed after `afterTime`.
+    error ProofInvalid(uint256 round, uint256 afterTime);
+    /// @notice The primary has no price observed after `afterTime` yet.
+    error PriceNotThereYet(uint256 afterTime);
+    /// @notice A single source moved more than its jump limit from its round before (0: there is none, or it was invalid).
+    error PriceJumped(uint256 index, uint256 previous);
+    /// @notice The oracle has ended: there is a final price and no other.
+    error OracleEnded();
+    /// @notice A setting of the constructor is out of its range.
+    error SettingInvalid(bytes32 setting, uint256 value);
+    /// @notice The outage clock is not running, or not over.
+    error OutageNotOver(uint256 started, uint256 limit);
+
+    /// @notice Somebody saw that no valid price exists.
+    event OutageStarted(uint256 time);
+    /// @notice A valid price came back before the limit.
+    event OutageCleared(uint256 time);
+    /// @notice The market's oracle is finished; `index` settles every position on it.
+    event Ended(uint256 index, uint256 time);
+
+    /// @notice What the primary needs to know later of the moment of a commit (Chainlink: its phase). Reverts in grace and after the end.
+    function commitment() external view returns (uint16 phase);
+
+    /// @notice The primary's first price observed strictly after `afterTime`, proven to be the first.
+    /// @dev Reverts where the proof is wrong or missing, and after the end. `undisputed` is false where the quorum of validators, as
+    /// of `time`, disagrees, where a single source jumped, and with `index` 0 where the answer is invalid: never use `index` then.
+    /// @param phase what `commitment` answered
+    /// @param proof abi.encode(uint80 round) with a single source, else abi.encode(uint80 round, uint80[] validatorRounds), in the
+    /// order of the validators: of each the last round transmitted at or before `time`; the first round of its phase if that came
+    /// later; 0 if the feed is dead. Those after the quorum's last one are not read.
+    function firstAfter(uint16 phase, uint256 afterTime, bytes calldata proof)
+        external
+        view
+        returns (uint256 index, uint256 time, bool undisputed);
+
+    /// @notice The newest price, for checks of risk. Reverts where it is stale, invalid, disputed, or in grace.
+    function latest() external view returns (uint256 index, uint256 time);
+
+    /// @notice Starts, clears or completes the clock of an outage. Anyone may call it, at any time.
+    /// @dev Started when there is no valid price, which also records the last undisputed one; cleared by a valid price observed after
+    /// the start. Complete after the limit if the primary was silent throughout, or if somebody called at least every eighth of the
+    /// limit and no valid price was there; otherwise it starts anew. Also follows the validators' proxies to a new phase.
+    function checkOutage() external returns (bool ended);
+
+    /// @notice After the end: the last undisputed index and its time, the same for every position of every market on this oracle.
+    function finalPrice() external view returns (bool ended, uint256 index, uint256 time);
+
+    /// @notice Largest silence of the primary, seconds.
+    function heartbeat() external view returns (uint256);
+
+    /// @notice How far the true price may lie from the primary's before it speaks, 1e18 = 100 %.
+    function deviation() external view returns (uint256);
+}

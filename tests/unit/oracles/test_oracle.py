@@ -1,0 +1,573 @@
+"""Every branch and every error of Oracle.sol and ChainlinkSource.sol. Attack rows by number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from oracle_world import E8, E18, HEARTBEAT, NO_MAX, World, answer_of
+
+from bulkhead.chain import Rejected, Revert
+from bulkhead.model.oracles.oracle import encode_proof
+
+ID = 1 << 64
+DAY = 86_400
+
+
+def world(validators: int = 0, **build: Any) -> World:
+    """Two rounds of every feed at 2000, a minute apart, then the oracle."""
+    w = World(validators, sequencer=build.pop("sequencer", False), decimals=build.pop("decimals", 8))
+    w.all(2000)
+    w.wait(60)
+    w.all(2000)
+    return w.build(**build)
+
+
+# --- settings
+
+
+@pytest.mark.parametrize(
+    ("validators", "changes", "name"),
+    [
+        (1, {}, "validators"),
+        (3, {}, "validators"),
+        (0, {"quorum": 1}, "quorum"),
+        (2, {"quorum": 0}, "quorum"),
+        (2, {"quorum": 2}, "quorum"),
+        (0, {"deviation": E18}, "deviation"),
+        (2, {"spread": 0}, "spread"),
+        (2, {"spread": E18}, "spread"),
+        (0, {"jumpLimit": 0}, "jumpLimit"),
+        (0, {"jumpLimit": E18}, "jumpLimit"),
+        (0, {"maxAge": 0}, "maxAge"),
+        (0, {"outageLimit": HEARTBEAT, "maxAge": HEARTBEAT}, "outageLimit"),
+        (0, {"primary": {"heartbeat": 0, "minAnswer": 0, "maxAnswer": NO_MAX}}, "heartbeat"),
+        (0, {"primary": {"heartbeat": 1, "minAnswer": 5, "maxAnswer": 5}}, "maxAnswer"),
+        (0, {"primary": {"heartbeat": 1, "minAnswer": 0, "maxAnswer": NO_MAX + 1}}, "maxAnswer"),
+    ],
+)
+def test_setting_out_of_range(validators: int, changes: dict[str, Any], name: str) -> None:
+    w = World(validators)
+    w.all(2000)
+    value = changes.get(name, validators)
+    if "primary" in changes:
+        value = changes["primary"][name]
+    assert w.build_error(**changes) == ("SettingInvalid", (name.encode().ljust(32, b"\0"), value))
+
+
+def test_grace_is_needed_with_a_sequencer() -> None:
+    assert World(sequencer=True).build_error(grace=0)[1][0].rstrip(b"\0") == b"grace"
+
+
+@pytest.mark.parametrize("decimals", [0, 6, 9, 27])
+def test_row_22_decimals_other_than_8_and_18_are_refused(decimals: int) -> None:
+    assert World(decimals=decimals).build_error() == ("SettingInvalid", (b"decimals".ljust(32, b"\0"), decimals))
+
+
+@pytest.mark.parametrize("decimals", [8, 18])
+def test_row_22_the_index_has_18_decimals_whatever_the_feed(decimals: int) -> None:
+    assert world(decimals=decimals).ask("latest")[0] == 2000 * E18
+
+
+def test_a_dead_feed_at_birth() -> None:
+    w = World()
+    w.primary.fail()
+    assert w.build_error()[0] == "SettingInvalid"
+
+
+def test_no_price_at_birth() -> None:
+    w = World()
+    assert w.build_error() == ("PriceInvalid", (0,))
+    w.primary.push(2000)  # the first of a phase: nothing confirms it
+    assert w.build_error() == ("PriceInvalid", (2000 * E8,))
+
+
+def test_settings_are_readable() -> None:
+    w = world(2)
+    read = w.contract.call
+    assert (read.heartbeat(), read.deviation(), read.spread()) == (HEARTBEAT, E18 // 200, E18 // 100)
+    assert (read.quorum(), read.validators(), read.maxAge()) == (1, 2, HEARTBEAT + 60)
+    assert (read.jumpLimit(), read.grace(), read.outageLimit()) == (E18 // 10, 600, DAY)
+
+
+# --- the first price after a time
+
+
+def test_first_after_is_strict_on_both_sides() -> None:
+    w = world()
+    t = w.now
+    w.wait(10)
+    r = w.primary.push(2001)
+    assert w.first(t, r) == (2001 * E18, t + 10, True)
+    assert w.first(t + 9, r) == (2001 * E18, t + 10, True)
+    assert w.first(t - 1, r) == ("ProofInvalid", (r, t - 1))
+    assert w.first(t + 10, r) == ("PriceNotThereYet", (t + 10,))
+
+
+def test_only_the_first_is_proven() -> None:
+    w = world()
+    t = w.now
+    rounds = []
+    for i in range(3):
+        w.wait(10)
+        rounds.append(w.primary.push(2001 + i))
+    assert w.first(t, rounds[0])[2] is True
+    for wrong in (0, 1, ID, ID | 1, ID | 2, rounds[1], rounds[2], rounds[2] + 1, 2 * ID | 3, 2**80, 2**256 - 1):
+        assert w.first(t, wrong) == ("ProofInvalid", (wrong, t))
+    assert w.first(t) == ("ProofInvalid", (0, t))
+
+
+def test_no_price_yet() -> None:
+    w = world()
+    assert w.first(w.now, ID | 3) == ("PriceNotThereYet", (w.now,))
+
+
+def test_row_30_first_round_of_a_phase_and_other_phases_prove_nothing() -> None:
+    w = world()
+    t = w.now
+    w.wait(10)
+    w.primary.new_phase()
+    fresh = w.primary.push(2001)
+    w.wait(10)
+    second = w.primary.push(2002)
+    assert w.first(t, fresh) == ("ProofInvalid", (fresh, t))
+    assert w.first(t, fresh, phase=2) == ("ProofInvalid", (fresh, t))
+    assert w.first(t + 10, second) == ("ProofInvalid", (second, t + 10))
+    assert w.first(t + 10, second, phase=2) == (2002 * E18, t + 20, True)
+    retired = w.primary.push(1999, phase=1)
+    assert w.first(t + 10, retired, phase=2) == ("ProofInvalid", (retired, t + 10))
+    assert w.first(t + 10, retired) == (1999 * E18, t + 20, True)
+    assert w.ask("commitment") == (2,)
+
+
+def test_row_31_a_price_observed_before_and_transmitted_after_is_not_later() -> None:
+    w = world()
+    t = w.now
+    w.wait(5)
+    seen_before = w.primary.push(2100, observed=t)
+    w.wait(5)
+    later = w.primary.push(2110, observed=t + 1)
+    assert w.first(t, seen_before) == ("ProofInvalid", (seen_before, t))
+    assert w.first(t, later) == (2110 * E18, t + 1, True)
+
+
+def test_row_32_clocks_that_run_back_give_no_second_proof() -> None:
+    w = world()
+    t = w.now
+    rounds = []
+    for after, sent in (
+        (20, 30),
+        (15, 40),
+        (25, 50),
+    ):  # observed 20, 15, 25; both first and third follow one at or before 17
+        w.at(t + sent)
+        rounds.append(w.primary.push(2000, observed=t + after))
+    told = [w.first(t + 17, r) for r in rounds]
+    assert told[0] == (2000 * E18, t + 20, True)
+    assert [name for name, _ in told[1:]] == ["ProofInvalid"] * 2
+
+
+def test_an_observation_later_than_its_transmission_counts_as_of_the_transmission() -> None:
+    w = world()
+    t = w.now
+    w.wait(10)
+    r = w.primary.push(2001, observed=t + 10_000)
+    assert w.first(t, r) == (2001 * E18, t + 10, True)
+
+
+def test_a_round_of_the_future_does_not_exist_yet() -> None:
+    w = world()
+    r = w.primary.push(2001, observed=w.now + 50, transmitted=w.now + 50)
+    assert w.ask("latest") == ("PriceStale", (0, HEARTBEAT + 60))
+    assert w.first(w.now, r) == ("PriceNotThereYet", (w.now,))
+    w.wait(50)
+    assert w.ask("latest")[0] == 2001 * E18
+
+
+@pytest.mark.parametrize("answer", [-1, 0, 100, 5000, 6000])
+def test_row_8_an_answer_at_the_bound_of_its_feed_is_invalid(answer: int) -> None:
+    w = world(primary={"heartbeat": HEARTBEAT, "minAnswer": 100 * E8, "maxAnswer": 5000 * E8})
+    t = w.now
+    w.wait(10)
+    r = w.primary.push(answer)
+    assert w.ask("latest") == ("PriceInvalid", (answer * E8,))
+    assert w.first(t, r) == (0, t + 10, False)
+
+
+def test_row_21_a_jump_of_a_single_source_waits_for_confirmation() -> None:
+    w = world()
+    t = w.now
+    w.wait(10)
+    edge = w.primary.push(2200)  # exactly 10 %
+    assert w.first(t, edge) == (2200 * E18, t + 10, True)
+    w.wait(10)
+    jump = w.primary.push(3000)
+    assert w.ask("latest") == ("PriceJumped", (3000 * E18, 2200 * E18))
+    assert w.first(t + 10, jump) == (3000 * E18, t + 20, False)
+    w.wait(10)
+    confirmed = w.primary.push(3010)
+    assert w.ask("latest") == (3010 * E18, t + 30)
+    assert w.first(t + 20, confirmed) == (3010 * E18, t + 30, True)
+    assert w.first(t + 10, jump) == (3000 * E18, t + 20, False)  # for good: the outcome does not depend on when
+    w.primary.new_phase()
+    w.primary.push(3010)
+    assert w.ask("latest") == ("PriceJumped", (3010 * E18, 0))
+
+
+# --- validators
+
+
+def three(prices: tuple[float, ...], n: int = 2) -> tuple[World, int, list[int]]:
+    """A world where the primary and n validators said `prices` at once, ten seconds after t."""
+    w = world(n)
+    t = w.now
+    w.wait(10)
+    rounds = [feed.push(price) for feed, price in zip(w.feeds, prices, strict=True)]
+    w.wait(1)
+    return w, t, rounds
+
+
+@pytest.mark.parametrize(
+    ("prices", "agree"),
+    [
+        ((2000, 2000, 2000), True),
+        ((2000, 2020, 1), True),  # exactly 1 % above, the other one lies
+        ((2000, 1, 1980), True),  # exactly 1 % below
+        ((2000, 2021, 1979), False),
+        ((2000, 0, -1), False),
+    ],
+)
+def test_quorum_of_validators(prices: tuple[float, ...], agree: bool) -> None:
+    w, t, rounds = three(prices)
+    assert w.first(t, *rounds) == (2000 * E18, t + 10, agree)
+    told = w.ask("latest")
+    assert told == ((2000 * E18, t + 10) if agree else ("PriceDisputed", (2000 * E18, 0, 1)))
+
+
+def test_two_of_four() -> None:
+    w, t, rounds = three((2000, 1, 2000, 1, 2000), 4)
+    assert w.first(t, *rounds)[2] is True
+    w, t, rounds = three((2000, 1, 2000, 1, 1), 4)
+    assert w.first(t, *rounds)[2] is False
+    assert w.ask("latest") == ("PriceDisputed", (2000 * E18, 1, 2))
+
+
+@pytest.mark.parametrize("power", [k for k in range(-8, 9) if k])
+@pytest.mark.parametrize("liar", [0, 1, 2])
+def test_row_1_one_source_wrong_by_powers_of_ten(power: int, liar: int) -> None:
+    prices = [2000.0, 2000.0, 2000.0]
+    prices[liar] *= 10.0**power
+    w, t, rounds = three(tuple(prices))
+    _, _, undisputed = w.first(t, *rounds)
+    assert undisputed is (liar != 0)
+    told = w.ask("latest")
+    assert told == (2000 * E18, t + 10) if liar else told[0] == "PriceDisputed"
+
+
+def test_row_8_a_frozen_primary_beside_moving_validators() -> None:
+    w, t, rounds = three((2000, 1500, 1500))
+    assert w.ask("latest")[0] == "PriceDisputed"
+    assert w.first(t, *rounds)[2] is False
+
+
+def test_row_32_a_wrong_validator_proof_reverts_and_never_disputes() -> None:
+    w, t, (p, a, b) = three((2000, 2000, 1))
+    time = t + 10
+    for wrong in (0, a - 1, a + 1, 2 * ID | 1, ID, 2**80, 2**256 - 1):
+        assert w.first(t, p, wrong, b) == ("ProofInvalid", (wrong, time))
+    assert w.first(t, p) == ("ProofInvalid", (0, time))
+    assert w.first(t, p, a)[2] is True  # the quorum stands: nothing more is read
+    assert w.ask("first_after", 1, t, encode_proof(p)) == ("ProofInvalid", (0, time))
+
+
+def test_a_validator_is_proven_by_its_successor() -> None:
+    w, t, (p, a, b) = three((2000, 2000, 2000))
+    w.validators[0].push(1)
+    assert w.first(t, p, a, b)[2] is True
+    assert w.first(t, p, a + 1, b) == ("ProofInvalid", (a + 1, t + 10))
+    w.validators[0].push(1, transmitted=w.now)
+    assert w.first(t, p, a, b)[2] is True
+
+
+def test_row_31_in_the_second_of_the_price_a_validator_may_still_speak() -> None:
+    w = world(2)
+    t = w.now
+    w.wait(10)
+    p, a, b = w.all(2000)
+    assert w.first(t, p, a, b) == ("ProofInvalid", (a, t + 10))
+    a = w.validators[0].push(1)
+    w.wait(1)
+    assert w.first(t, p, a - 1, b) == ("ProofInvalid", (a - 1, t + 10))
+    assert w.first(t, p, a, b)[2] is True
+
+
+def test_a_silent_validator_does_not_agree() -> None:
+    w = world(2)
+    a, b = ID | 2, ID | 2
+    t = w.now
+    w.wait(HEARTBEAT)
+    p = w.primary.push(2000)
+    w.wait(1)
+    assert w.first(t, p, a, b)[2] is True
+    w.wait(HEARTBEAT)
+    q = w.primary.push(2000)
+    w.wait(1)
+    assert w.first(t + HEARTBEAT, q, a, b) == (2000 * E18, w.now - 1, False)
+    assert w.ask("latest") == ("PriceDisputed", (2000 * E18, 0, 1))
+
+
+@pytest.mark.parametrize("fault", ["reverts", "burns", "nothing"])
+def test_row_41_one_dead_validator_stops_nothing(fault: str) -> None:
+    w, t, (p, a, b) = three((2000, 2000, 2000))
+    w.validators[0].fail(fault)
+    assert w.ask("latest") == (2000 * E18, t + 10)
+    assert w.first(t, p, 0, b) == (2000 * E18, t + 10, True)
+    assert w.first(t, p, a, b) == ("ProofInvalid", (a, t + 10))
+    w.validators[1].fail(fault)
+    assert w.first(t, p, 0, 0)[2] is False
+    assert w.ask("latest")[0] == "PriceDisputed"
+
+
+def test_a_validator_that_is_alive_cannot_be_declared_dead() -> None:
+    w, t, (p, _, b) = three((2000, 2000, 2000))
+    assert w.first(t, p, 0, b) == ("ProofInvalid", (0, t + 10))
+
+
+def test_answers_of_20000_bytes_are_not_copied() -> None:
+    w, t, (p, _, b) = three((2000, 2000, 2000))
+    w.validators[0].mock.send.fail(4)
+    assert tuple(w.contract.call.latest()) == (2000 * E18, t + 10)
+    proof = encode_proof(p, (0, b))
+    told = answer_of(w.contract.call.firstAfter, 1, t, proof)
+    assert told == (2000 * E18, t + 10, True)  # zeros are no round: dead
+
+
+def test_row_30_a_validator_that_moves_to_a_new_phase() -> None:
+    w = world(2)
+    w.wait(DAY + 1)
+    w.all(2000)
+    w.validators[0].new_phase()
+    w.validators[1].fail()
+    w.wait(10)
+    fresh = w.validators[0].push(2000)
+    t, moved = w.now, w.now
+    assert w.check_outage()[0] is False  # records the phase
+    assert w.model.clock.phases[0] == 2 and w.model.clock.since == moved
+    w.wait(10)
+    p = w.primary.push(2000)
+    w.wait(1)
+    assert w.first(t, p, fresh, 0)[2] is True
+    assert w.first(t, p, ID | 3, 0) == ("ProofInvalid", (ID | 3, t + 10))
+    # for a price from before the move the old phase counts, and no other
+    assert w.first(moved - 11, ID | 3, ID | 3, 0)[2] is True
+    assert w.first(moved - 11, ID | 3, fresh, 0) == ("ProofInvalid", (fresh, moved - 10))
+
+
+def test_the_old_phase_counts_until_the_move() -> None:
+    w = world(2)
+    w.wait(DAY + 1)
+    p0, a0, b0 = w.all(2000)
+    w.wait(10)
+    p1, a1, b1 = w.all(2000)
+    w.wait(10)
+    w.validators[0].new_phase()
+    w.check_outage()
+    assert w.first(w.now - 20, p1, a1, b1) == (2000 * E18, w.now - 10, True)
+    assert (p0, a0, b0) == (p1 - 1, a1 - 1, b1 - 1)
+    # a phase whose first round comes later than the price says nothing
+    t = w.now
+    w.wait(10)
+    p2, _, b2 = w.primary.push(2000), None, w.validators[1].push(2000)
+    w.wait(10)
+    late = w.validators[0].push(2000)
+    assert w.first(t, p2, late, b2) == (2000 * E18, t + 10, True)
+    w.wait(10)
+    second = w.validators[0].push(2000)
+    assert w.first(t, p2, second, b2) == ("ProofInvalid", (second, t + 10))
+
+
+def test_phases_are_recorded_once_a_day() -> None:
+    w = world(2)
+    w.validators[0].new_phase()
+    w.check_outage()
+    assert w.model.clock.phases == (1, 1)
+    w.wait(DAY + 1)
+    w.check_outage()
+    assert w.model.clock.phases == (2, 1) and w.model.clock.before == (1, 1)
+
+
+# --- latest
+
+
+def test_latest_ages() -> None:
+    w = world()
+    t = w.now
+    w.wait(HEARTBEAT + 60)
+    assert w.ask("latest") == (2000 * E18, t)
+    w.wait(1)
+    assert w.ask("latest") == ("PriceStale", (t, HEARTBEAT + 60))
+
+
+@pytest.mark.parametrize("fault", ["reverts", "burns", "nothing"])
+def test_a_dead_primary(fault: str) -> None:
+    w = world()
+    w.primary.fail(fault)
+    assert w.ask("latest") == ("PriceStale", (0, HEARTBEAT + 60))
+    assert w.ask("commitment") == ("PriceStale", (0, HEARTBEAT + 60))
+    assert w.first(w.now, ID | 2)[0] == "ProofInvalid"
+    assert w.check_outage() == (False, ["OutageStarted"])
+
+
+# --- sequencer
+
+
+def test_row_25_sequencer_down_then_grace() -> None:
+    w = world(sequencer=True)
+    assert w.sequencer is not None
+    t = w.now
+    w.wait(10)
+    r = w.primary.push(2000)
+    w.sequencer.push(1)
+    for question in ("latest", "commitment"):
+        assert w.ask(question) == ("InGrace", (2**256 - 1,))
+    w.wait(100)
+    w.sequencer.push(0)
+    until = w.now + 600
+    assert w.ask("latest") == w.ask("commitment") == ("InGrace", (until,))
+    w.at(until - 1)
+    assert w.ask("latest") == ("InGrace", (until,))
+    assert w.first(t, r)[2] is True  # what was bound before is not touched
+    w.at(until)
+    assert w.ask("latest") == (2000 * E18, t + 10) and w.ask("commitment") == (1,)
+    w.sequencer.push(0, observed=0)
+    assert w.ask("latest") == ("InGrace", (2**256 - 1,))
+    w.sequencer.fail()
+    assert w.ask("latest") == ("InGrace", (2**256 - 1,))
+
+
+# --- the clock of an outage
+
+
+def test_a_silent_primary_ends_the_oracle_after_the_limit() -> None:
+    w = world()
+    last = (2000 * E18, w.now)
+    assert w.check_outage() == (False, [])
+    w.wait(HEARTBEAT + 61)
+    assert w.check_outage() == (False, ["OutageStarted"])
+    start = w.now
+    w.at(start + DAY - 1)
+    assert w.check_outage() == (False, [])
+    assert w.ask("final_price") == (False, 0, 0)
+    w.at(start + DAY)
+    assert w.check_outage() == (True, ["Ended"])
+    assert w.check_outage() == (True, [])
+    assert w.ask("final_price") == (True, *last)
+    w.primary.push(2000)
+    for told in (w.ask("latest"), w.ask("commitment"), w.first(start, ID | 3)):
+        assert told == ("OracleEnded", ())
+
+
+def test_row_39_a_price_that_returns_before_the_limit_clears_the_clock() -> None:
+    w = world()
+    w.wait(HEARTBEAT + 61)
+    w.check_outage()
+    w.wait(DAY - 1)
+    w.primary.push(2100)
+    assert w.check_outage() == (False, ["OutageCleared"])
+    w.wait(1)
+    assert w.check_outage() == (False, [])
+    assert w.model.last.index == 2100 * E18
+
+
+def test_a_price_as_old_as_the_clock_neither_clears_nor_ends() -> None:
+    w = world(2)
+    for v in w.validators:
+        v.push(1)
+    assert w.check_outage() == (False, ["OutageStarted"])
+    start = w.now
+    w.validators[0].push(2000)
+    assert w.ask("latest")[0] == 2000 * E18
+    assert w.check_outage() == (False, [])
+    assert w.model.clock.started == start
+
+
+def test_an_unseen_recovery_starts_the_clock_anew() -> None:
+    w = world()
+    w.wait(HEARTBEAT + 61)
+    w.check_outage()
+    w.wait(HEARTBEAT)
+    w.primary.push(2100)  # good, and nobody told the oracle
+    w.wait(2 * DAY)
+    assert w.check_outage() == (False, ["OutageStarted"])
+    assert w.model.clock.started == w.now and w.model.last.index == 2100 * E18
+    w.wait(DAY)
+    assert w.check_outage() == (True, ["Ended"])
+    assert w.ask("final_price")[1] == 2100 * E18
+
+
+def test_row_41_a_lying_primary_ends_the_oracle_at_the_last_undisputed_price() -> None:
+    w = world(2)
+    good = w.now
+    w.wait(60)
+    w.all(2000)
+    good = w.now
+    for _ in range(3):
+        w.wait(60)
+        w.primary.push(9000)
+    assert w.check_outage() == (False, ["OutageStarted"])
+    start = w.now
+    while w.now < start + DAY:
+        w.wait(3000)
+        w.primary.push(9000)
+        for v in w.validators:
+            v.push(2000)
+        told = w.check_outage()
+    assert told == (True, ["Ended"])
+    assert w.ask("final_price") == (True, 2000 * E18, good)
+
+
+def test_a_lie_nobody_witnessed_for_an_eighth_of_the_limit_starts_anew() -> None:
+    w = world(2)
+    w.wait(10)
+    w.primary.push(9000)
+    w.check_outage()
+    w.wait(DAY // 8)
+    w.primary.push(9000)
+    assert w.check_outage() == (False, [])
+    w.wait(DAY // 8 + 1)
+    w.primary.push(9000)
+    assert w.check_outage() == (False, ["OutageStarted"])
+
+
+def test_the_search_is_bounded_and_falls_back_to_the_price_recorded() -> None:
+    w = world()
+    recorded = w.now
+    for i in range(40):
+        w.wait(60)
+        w.primary.push(2000 if i % 2 else 9000)
+    assert w.check_outage() == (False, ["OutageStarted"])
+    assert (w.model.last.index, w.model.last.time) == (2000 * E18, recorded)
+
+
+def test_the_search_in_validators_is_bounded() -> None:
+    w = world(2)
+    recorded = w.model.last
+    w.wait(60)
+    w.all(2100)
+    w.wait(60)
+    for _ in range(40):
+        for v in w.validators:
+            v.push(1)
+    assert w.check_outage() == (False, ["OutageStarted"])
+    assert w.model.last == recorded
+
+
+def test_starving_the_call_of_gas_starts_no_outage() -> None:
+    w = world(2)
+    for gas in range(21_000, 120_000, 1_500):
+        with w.chain.isolated():
+            try:
+                w.contract.send.checkOutage(gas=gas)
+            except (Revert, Rejected):
+                continue
+            assert w.contract.call.clock().started == 0
