@@ -1,0 +1,99 @@
+"""What a market is made of, in natural units, and its translation to exact integers.
+
+Rates are decimal strings or Decimals (0.05 = 5 %), amounts whole units of collateral, times seconds. The defaults are
+the shipped values for ETH/USD.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+ONE = 10**18
+
+
+def rate(value: Decimal) -> int:
+    """A fraction as an integer with 18 decimals; exact, or ValueError."""
+    scaled = value * ONE
+    if scaled != int(scaled):
+        raise ValueError(f"{value} has more than 18 decimals")
+    return int(scaled)
+
+
+def amount(value: Decimal, decimals: int) -> int:
+    """Whole units of a token as its smallest units; exact, or ValueError."""
+    scaled = value * 10**decimals
+    if scaled != int(scaled):
+        raise ValueError(f"{value} has more than {decimals} decimals")
+    return int(scaled)
+
+
+@dataclass(frozen=True)
+class PerpetualTerms:
+    """Parameters of the perpetual instrument: sizes in units of the underlying, rates a year."""
+
+    skew_scale: Decimal = Decimal(10_000)
+    max_funding: Decimal = Decimal(1)
+    borrow_base: Decimal = Decimal("0.02")
+    borrow_kink: Decimal = Decimal("0.20")
+    borrow_full: Decimal = Decimal(1)
+    kink: Decimal = Decimal("0.8")
+    borrow_ramp: Decimal = Decimal("0.2")
+
+    def encoded(self) -> tuple[int, ...]:
+        """The constructor's struct, in its order."""
+        values = (self.skew_scale, self.max_funding, self.borrow_base, self.borrow_kink, self.borrow_full)
+        return tuple(rate(value) for value in (*values, self.kink, self.borrow_ramp))
+
+
+@dataclass(frozen=True)
+class FixedMarginRates:
+    """Initial, target and maintenance margin as fractions of notional."""
+
+    initial: Decimal = Decimal("0.04")
+    target: Decimal = Decimal("0.03")
+    maintenance: Decimal = Decimal("0.02")
+
+    def encoded(self) -> tuple[int, int, int]:
+        """The constructor's arguments, in their order."""
+        return rate(self.initial), rate(self.target), rate(self.maintenance)
+
+
+@dataclass(frozen=True)
+class MarketTerms:
+    """The immutable terms of a market, without the addresses of its parts."""
+
+    delay: int = 12
+    time_to_live: int = 3_900
+    open_fee: Decimal = Decimal("0.0005")
+    close_fee: Decimal = Decimal("0.0005")
+    phi: Decimal = Decimal("0.1")
+    phi_to_pool: Decimal = Decimal("0.5")
+    smallest_liquidation: Decimal = Decimal("0.25")
+    largest_liquidation: Decimal = Decimal("0.75")
+    smallest_reserve: Decimal = Decimal("0.05")
+    largest_reserve: Decimal = Decimal(1)
+    largest_utilisation: Decimal = Decimal("0.9")
+    keeper_floor: Decimal = Decimal(1)
+    keeper_cap: Decimal = Decimal(20)
+    liquidation_fee: Decimal = Decimal(5)
+    min_margin: Decimal = Decimal(100)
+    min_size: Decimal = Decimal("0.01")
+
+    def encoded(self, decimals: int, **parts: str) -> dict[str, Any]:
+        """The contract's MarketConfig for a token of `decimals`; `parts` are its five addresses."""
+        rates = ["open_fee", "close_fee", "phi", "phi_to_pool", "smallest_liquidation", "largest_liquidation"]
+        rates += ["smallest_reserve", "largest_reserve", "largest_utilisation"]
+        amounts = ("keeper_floor", "keeper_cap", "liquidation_fee", "min_margin")
+        fields: dict[str, Any] = {"delay": self.delay, "time_to_live": self.time_to_live}
+        fields |= {name: rate(getattr(self, name)) for name in rates}
+        fields |= {name: amount(getattr(self, name), decimals) for name in amounts}
+        fields["min_size"] = rate(self.min_size)
+        return {camel(name): value for name, value in ({**parts, **fields}).items()}
+
+
+def camel(name: str) -> str:
+    """snake_case to camelCase."""
+    head, *tail = name.split("_")
+    return head + "".join(word.capitalize() for word in tail)

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+/// @notice What a market shows to its instrument and its margin model. They never call back.
+/// @param series which contract of the family
+/// @param index price of the underlying, 18 decimals
+/// @param time of the index, unix seconds
+/// @param long open size of the longs of the series, 18 decimals; pending longs included where a long is priced
+/// @param short the same of the shorts
+/// @param reserved token units of the pool in vaults and earmarks
+/// @param idle token units of the pool that are free
+/// @param borrowRate present borrow rate of the series, per second, 1e18 = 100 %
+/// @param elapsed seconds since that rate was set
+struct Snapshot {
+    uint24 series;
+    uint256 index;
+    uint256 time;
+    uint256 long;
+    uint256 short;
+    uint256 reserved;
+    uint256 idle;
+    uint256 borrowRate;
+    uint256 elapsed;
+}
+
+/// @title A family of contracts: what one unit is worth, what a trade costs, what holding it costs.
+interface IInstrument {
+    /// @notice May orders of this series be committed at `time`?
+    function isOpen(uint24 series, uint256 time) external view returns (bool);
+
+    /// @notice Value of one unit for risk, 18 decimals, within [0, cap]. Depends on series, index and time only.
+    function mark(uint24 series, uint256 index, uint256 time) external view returns (uint256);
+
+    /// @notice Largest value the mark can take; type(uint256).max where there is none.
+    function cap(uint24 series) external view returns (uint256);
+
+    /// @notice What the pool asks above (buying) or below (selling) the mark, as a fraction of abs(size) x index, 1e18 = 100 %.
+    /// @param size signed change of the open size, 18 decimals
+    function premium(Snapshot calldata state, int256 size) external view returns (uint256 rate);
+
+    /// @notice What the sides owe per second: fractions of notional for longs and shorts (negative: received), of reserve for borrowing.
+    function carry(Snapshot calldata state)
+        external
+        view
+        returns (int256 longRate, int256 shortRate, uint256 borrowRate);
+
+    /// @notice Does holding a position of this family cost or earn carry?
+    function hasCarry() external view returns (bool);
+
+    /// @notice The final mark of an expired series and the index behind it, once known; a series without expiry never has one.
+    function finalMark(uint24 series) external view returns (bool known, uint256 mark, uint256 index);
+}

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+/// @notice Everything that makes a market. Immutable; rates are 1e18 = 100 %, amounts token units, times seconds.
+/// @dev The address of a market follows from this struct: every field counts.
+struct MarketConfig {
+    address token;
+    address oracle;
+    address instrument;
+    address marginModel;
+    address operators;
+    uint32 delay;
+    uint32 timeToLive;
+    uint64 openFee;
+    uint64 closeFee;
+    uint64 phi;
+    uint64 phiToPool;
+    uint64 smallestLiquidation;
+    uint64 largestLiquidation;
+    uint64 smallestReserve;
+    uint64 largestReserve;
+    uint64 largestUtilisation;
+    uint96 keeperFloor;
+    uint96 keeperCap;
+    uint96 liquidationFee;
+    uint96 minMargin;
+    uint128 minSize;
+}
+
+enum Status {
+    None,
+    Pending,
+    Open,
+    Closed
+}
+
+enum OrderKind {
+    None,
+    Close,
+    RaiseReserve
+}
+
+/// @notice Why an order came to nothing.
+enum VoidReason {
+    OutsideBand,
+    Disputed,
+    Late,
+    Unproven,
+    SeriesClosed,
+    FundingRefused,
+    ReserveReached,
+    MarketEnded
+}
+
+/// @notice How a position, or a part of it, ended.
+enum ExitKind {
+    Close,
+    Liquidation,
+    AtReserve,
+    Settlement
+}
+
+/// @notice What a position is, in three words. While it is pending, `entry` holds the premium rate and `band` the band.
+/// @param margin the trader's collateral, token units
+/// @param reserve the pool's; while pending, the earmark
+/// @param series which contract of the market's family
+/// @param status of its life
+/// @param time of the request; when open, of the price it was opened at
+/// @param size signed, 18 decimals
+/// @param entry mark plus premium at the opening, 18 decimals
+/// @param phase of the primary at the commit
+/// @param band low (128 bits) and high of the index; when open, the side's funding (96 bits) and the borrowing index at entry
+struct Position {
+    uint96 margin;
+    uint96 reserve;
+    uint24 series;
+    Status status;
+    uint32 time;
+    int128 size;
+    uint112 entry;
+    uint16 phase;
+    uint256 band;
+}
+
+/// @notice An order on an open position; it lives and dies with it.
+/// @param amount size to close (18 decimals), or token units of reserve to add
+struct Order {
+    OrderKind kind;
+    uint32 requestedAt;
+    uint16 phase;
+    uint64 premium;
+    uint128 amount;
+    uint128 low;
+    uint128 high;
+}
+
+/// @notice One leg of an opening order: one position, one vault.
+/// @param size signed, 18 decimals
+/// @param reserve the most the trader can win, token units
+/// @param maxPremium largest premium rate accepted
+struct Leg {
+    uint24 series;
+    int128 size;
+    uint96 margin;
+    uint96 reserve;
+    uint64 maxPremium;
+}
+
+/// @notice What an operator may be allowed to do; the bit of an action in a grant is 1 << action.
+enum Action {
+    Open,
+    Close,
+    RaiseReserve,
+    RemoveMargin
+}
+
+/// @title Orders, positions, liquidation and settlement of one family of instruments on one index in one token.
+interface IMarket {
+    error UnknownPosition(address position);
+    error WrongStatus(address position, Status status, Status wanted);
+    error SizeTooSmall(uint256 size, uint256 minimum);
+    error AmountTooLarge(uint256 amount);
+    error MarginBelowMinimum(uint256 margin, uint256 minimum);
+    /// @notice Margin less fees, the premium and any loss is below what the model asks.
+    error MarginTooSmall(int256 equity, uint256 required);
+    error ReserveOutOfBounds(uint256 reserve, uint256 lowest, uint256 highest);
+    error PremiumAboveLimit(uint256 premium, uint256 limit);
+    error BandInvalid(uint256 low, uint256 high);
+    error OrderPending(address position);
+    error NoOrder(address position);
+    error CloseDue(address position, uint256 since);
+    error NotLiquidatable(address position, int256 equity, uint256 maintenance);
+    error ReserveNotReached(address position, int256 gain, uint256 reserve);
+    error PriceNotLater(uint256 time, uint256 openedAt);
+    error NotSettleable(address position);
+    error NothingToClaim(address position);
+    error NotTrader(address caller, address trader);
+    /// @notice The vault holds less than what was promised: the token takes a fee on transfer.
+    error TransferShort(uint256 received, uint256 wanted);
+
+    event OpenRequested(
+        address indexed position, address indexed trader, Leg leg, uint128 low, uint128 high, uint256 premium
+    );
+    event Opened(
+        address indexed position,
+        uint256 index,
+        uint256 entry,
+        uint256 margin,
+        uint256 reserve,
+        uint256 fee,
+        uint256 keeperFee
+    );
+    event OrderVoided(address indexed position, OrderKind kind, VoidReason reason, uint256 fee, uint256 keeperFee);
+    event OrderRequested(
+        address indexed position, OrderKind kind, uint128 amount, uint128 low, uint128 high, uint256 premium
+    );
+    event ReserveRaised(address indexed position, uint256 index, uint256 reserve, uint256 keeperFee);
+    event Exited(
+        address indexed position,
+        ExitKind kind,
+        uint256 size,
+        uint256 index,
+        uint256 mark,
+        uint256 toTrader,
+        uint256 toPool,
+        uint256 toKeeper
+    );
+    event MarginChanged(address indexed position, int256 change, uint256 margin);
+    event PaymentKept(address indexed position, uint256 trader, uint256 pool);
+    event Claimed(address indexed position, address indexed to, uint256 amount);
+
+    /// @notice Commits an order of one or several legs: each gets a vault with its margin, and an earmark in the pool.
+    /// @param trader owner of the positions; pays the margins (allowance to the market)
+    /// @param low lowest index at which the order may execute, @param high the highest
+    function requestOpen(address trader, Leg[] calldata legs, uint128 low, uint128 high)
+        external
+        returns (address[] memory positions);
+
+    /// @notice Commits to close `size` (or what is left); the band 0, 0 takes any price.
+    function requestClose(address position, uint128 size, uint128 low, uint128 high, uint64 maxPremium) external;
+
+    /// @notice Commits to raise the reserve by `amount` token units.
+    function requestRaise(address position, uint96 amount) external;
+
+    /// @notice Carries out the pending order of a position at the first price after it, or voids it. Anyone may call it.
+    /// @param proof as the oracle wants it; empty only after the time to live
+    function execute(address position, bytes calldata proof) external;
+
+    /// @notice Adds margin out of the caller's allowance. Asks nobody.
+    function addMargin(address position, uint96 amount) external;
+
+    /// @notice Takes margin out, to the trader. Unrealised gain never counts.
+    function removeMargin(address position, uint96 amount) external;
+
+    /// @notice Liquidates what is liquidatable, skips the rest.
+    /// @return done how many were
+    function liquidate(address[] calldata positions) external returns (uint256 done);
+
+    /// @notice Closes a position whose gain has reached its reserve, paid in full less fees.
+    function closeAtReserve(address position) external;
+
+    /// @notice Ends positions of an expired series or an ended market at the final mark; pending orders void. Skips the rest.
+    function settle(address[] calldata positions) external returns (uint256 done);
+
+    /// @notice Pays what the token once refused. The trader may direct it; others can only pay the trader and the pool.
+    function claim(address position, address to) external;
+
+    function positionOf(address position) external view returns (Position memory);
+
+    function orderOf(address position) external view returns (Order memory);
+
+    /// @notice What waits in a vault for its trader and for the pool.
+    function claimable(address position) external view returns (uint256 trader, uint256 pool);
+
+    /// @notice What decides over a position at a price: unclamped equity, what it must be, and what a partial liquidation restores.
+    function health(address position, uint256 index, uint256 time)
+        external
+        view
+        returns (int256 equity, uint256 maintenance, uint256 target);
+
+    /// @notice Reverts while a call of the market is under way: the pool is not valued half-way through a change.
+    function requireIdle() external view;
+
+    /// @notice The market's own pool.
+    function pool() external view returns (address);
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {IMarginModel} from "../interfaces/IMarginModel.sol";
+import {Snapshot} from "../interfaces/IInstrument.sol";
+
+/// @title Fixed rates of notional, whatever the weather.
+contract FixedMargin is IMarginModel {
+    uint256 private constant ONE = 1e18;
+
+    /// @notice 1e18 = 100 % of notional.
+    uint256 public immutable INITIAL;
+    uint256 public immutable TARGET;
+    uint256 public immutable MAINTENANCE;
+
+    /// @notice Not 0 < maintenance < target <= initial <= 100 %.
+    error RatesInvalid(uint256 initial, uint256 target, uint256 maintenance);
+
+    constructor(uint256 initial_, uint256 target, uint256 maintenance_) {
+        if (maintenance_ == 0 || maintenance_ >= target || target > initial_ || initial_ > ONE) {
+            revert RatesInvalid(initial_, target, maintenance_);
+        }
+        (INITIAL, TARGET, MAINTENANCE) = (initial_, target, maintenance_);
+    }
+
+    /// @inheritdoc IMarginModel
+    function initial(Snapshot calldata state, uint256, int256 size) external view returns (uint256) {
+        return Math.mulDiv(_notional(state.index, size), INITIAL, ONE, Math.Rounding.Ceil);
+    }
+
+    /// @inheritdoc IMarginModel
+    function maintenance(uint24, uint256 index, uint256, int256 size) external view returns (uint256, uint256) {
+        uint256 notional = _notional(index, size);
+        return (
+            Math.mulDiv(notional, MAINTENANCE, ONE, Math.Rounding.Ceil),
+            Math.mulDiv(notional, TARGET, ONE, Math.Rounding.Ceil)
+        );
+    }
+
+    function _notional(uint256 index, int256 size) private pure returns (uint256) {
+        return Math.mulDiv(uint256(size < 0 ? -size : size), index, ONE, Math.Rounding.Ceil);
+    }
+}

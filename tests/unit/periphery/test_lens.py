@@ -1,0 +1,32 @@
+"""The lens answers from the same functions that the market acts by."""
+
+import pytest
+
+from tests.world import NOW, ONE, PRICE, World
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_one_tick_inside_the_range_is_healthy_one_outside_is_not(world: World, side: int) -> None:
+    position = world.open(size=side * 10 * ONE)
+    lens = world.deployment.deploy("Lens")
+    market = world.perpetual.market
+    low, high = lens.call.healthyRange(market.address, position)
+    edge = low if side > 0 else high
+
+    def healthy(index: int) -> bool:
+        equity, maintenance, _ = market.call.health(position, index, NOW)
+        return bool(equity >= maintenance)
+
+    assert 0 < edge < 2**112 - 1
+    assert healthy(edge)
+    assert not healthy(edge - side)
+
+
+def test_a_scan_finds_exactly_the_unhealthy(world: World) -> None:
+    safe, risky = world.open(margin=8_000), world.open(margin=2_000)
+    lens = world.deployment.deploy("Lens")
+    market, index, time = world.perpetual.market.address, PRICE * 89 // 100, world.chain.timestamp + 1
+    assert lens.call.unhealthy(market, [safe, risky, world.trader], index, time) == [0b010]
+    found = lens.call.healthOf(market, [safe, world.trader, risky], index, time)
+    assert [health.position for health in found] == [safe, risky]
+    assert found[0].equity >= found[0].maintenance > found[1].equity
