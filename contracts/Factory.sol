@@ -51,7 +51,7 @@ contract Factory is IFactory {
 
         Cradle cradle = new Cradle{salt: keccak256(abi.encode(config))}();
         _create(cradle, "Market", market, bytes.concat(_read(_marketCode), abi.encode(config, pool, vault)));
-        _create(cradle, "Pool", pool, bytes.concat(_read(_poolCode), _poolArguments(config, market)));
+        _create(cradle, "Pool", pool, bytes.concat(_read(_poolCode), abi.encode(market, config)));
         _create(cradle, "PositionVault", vault, bytes.concat(_read(_vaultCode), abi.encode(market, pool, config.token)));
     }
 
@@ -107,19 +107,6 @@ contract Factory is IFactory {
 
     function _atMost(string memory field, uint256 value, uint256 bound) private pure {
         if (value > bound) revert ConfigInvalid(field, value, bound);
-    }
-
-    function _poolArguments(MarketConfig calldata c, address market) private view returns (bytes memory) {
-        return abi.encode(
-            market,
-            c.oracle,
-            c.instrument,
-            c.token,
-            IERC20Metadata(c.token).decimals(),
-            c.delay,
-            c.keeperFloor,
-            c.largestUtilisation
-        );
     }
 
     function _create(Cradle cradle, string memory part, address expected, bytes memory code) private {

@@ -60,7 +60,6 @@ contract Market is IMarket, ReentrancyGuardTransient {
     uint256 private immutable PHI_TO_POOL;
     uint256 private immutable SMALLEST_LIQUIDATION;
     uint256 private immutable LARGEST_LIQUIDATION;
-    uint256 private immutable SMALLEST_RESERVE;
     uint256 private immutable LARGEST_RESERVE;
     uint256 private immutable KEEPER_FLOOR;
     uint256 private immutable KEEPER_CAP;
@@ -106,7 +105,7 @@ contract Market is IMarket, ReentrancyGuardTransient {
         (OPEN_FEE, CLOSE_FEE) = (config_.openFee, config_.closeFee);
         (PHI, PHI_TO_POOL) = (config_.phi, config_.phiToPool);
         (SMALLEST_LIQUIDATION, LARGEST_LIQUIDATION) = (config_.smallestLiquidation, config_.largestLiquidation);
-        (SMALLEST_RESERVE, LARGEST_RESERVE) = (config_.smallestReserve, config_.largestReserve);
+        LARGEST_RESERVE = config_.largestReserve;
         (KEEPER_FLOOR, KEEPER_CAP) = (config_.keeperFloor, config_.keeperCap);
         (LIQUIDATION_FEE, MIN_MARGIN, MIN_SIZE) = (config_.liquidationFee, config_.minMargin, config_.minSize);
     }
@@ -137,14 +136,10 @@ contract Market is IMarket, ReentrancyGuardTransient {
         returns (address position)
     {
         uint256 size = PositionMath.abs(leg.size);
-        if (size < MIN_SIZE) revert SizeTooSmall(size, MIN_SIZE);
+        _requireSize(size);
         if (size > type(uint112).max) revert AmountTooLarge(size);
         if (leg.margin < MIN_MARGIN) revert MarginBelowMinimum(leg.margin, MIN_MARGIN);
-        uint256 lowest = PositionMath.feeUp(SMALLEST_RESERVE, size, high, UNIT);
-        if (leg.reserve < lowest) {
-            revert ReserveOutOfBounds(leg.reserve, lowest, PositionMath.feeUp(LARGEST_RESERVE, size, high, UNIT));
-        }
-        (Snapshot memory state, uint256 premium) = POOL.commit(leg.series, leg.size, leg.reserve);
+        (Snapshot memory state, uint256 premium) = POOL.commit(leg.series, leg.size, leg.reserve, size, high);
         if (premium > leg.maxPremium) revert PremiumAboveLimit(premium, leg.maxPremium);
         state.index = high;
         // The requirement is monotone between the ends of the band for every model worth having; both ends are asked.
@@ -195,10 +190,10 @@ contract Market is IMarket, ReentrancyGuardTransient {
         if (low > high) revert BandInvalid(low, high);
         uint256 held = PositionMath.abs(p.size);
         uint256 closing = Math.min(size, held);
-        if (closing < MIN_SIZE) revert SizeTooSmall(closing, MIN_SIZE);
-        if (closing != held && held - closing < MIN_SIZE) revert SizeTooSmall(held - closing, MIN_SIZE);
+        _requireSize(closing);
+        if (closing != held) _requireSize(held - closing);
         // slither-disable-next-line unused-return
-        (, uint256 premium) = POOL.commit(p.series, p.size > 0 ? -int256(closing) : int256(closing), 0);
+        (, uint256 premium) = POOL.commit(p.series, p.size > 0 ? -int256(closing) : int256(closing), 0, 0, 0);
         if (premium > maxPremium) revert PremiumAboveLimit(premium, maxPremium);
         _order(position, OrderKind.Close, uint128(closing), low, high, premium);
     }
@@ -207,7 +202,7 @@ contract Market is IMarket, ReentrancyGuardTransient {
     function requestRaise(address position, uint96 amount) external nonReentrant {
         Position memory p = _forOrder(position, Action.RaiseReserve);
         // slither-disable-next-line unused-return
-        POOL.commit(p.series, 0, amount);
+        POOL.commit(p.series, 0, amount, PositionMath.abs(p.size), 0);
         _order(position, OrderKind.RaiseReserve, amount, 0, 0, 0);
     }
 
@@ -231,7 +226,6 @@ contract Market is IMarket, ReentrancyGuardTransient {
     function execute(address position, bytes calldata proof) external nonReentrant {
         Position memory p = _positions[position];
         if (p.status == Status.Pending) return _executeOpen(position, p, proof);
-        if (p.status == Status.None) revert UnknownPosition(position);
         Order memory order = _orders[position];
         if (order.kind == OrderKind.None) revert NoOrder(position);
         _executeOrder(position, p, order, proof);
@@ -402,11 +396,7 @@ contract Market is IMarket, ReentrancyGuardTransient {
         Position memory p = _positions[position];
         if (p.status != Status.Open || time <= p.time) return false;
         Order memory order = _orders[position];
-        if (order.kind == OrderKind.Close) {
-            // The trader's own close, once due, goes first; beyond its time to live it shields nothing.
-            uint256 due = order.requestedAt + DELAY;
-            if (due < time && block.timestamp <= due + TIME_TO_LIVE) return false;
-        }
+        if (order.kind == OrderKind.Close && _due(order, time)) return false;
         uint256 mark = _mark(p.series, index, time);
         (Snapshot memory state, Carry memory carry) = _stateOf(p.series);
         (state.index, state.time) = (index, time);
@@ -439,6 +429,7 @@ contract Market is IMarket, ReentrancyGuardTransient {
         Position memory p = _load(position, Status.Open);
         (uint256 index, uint256 time) = ORACLE.latest();
         if (time <= p.time) revert PriceNotLater(time, p.time);
+        if (_due(_orders[position], time)) revert OrderDue(position);
         uint256 mark = _mark(p.series, index, time);
         (, Carry memory carry) = _stateOf(p.series);
         int256 gain = PositionMath.gainDown(p.size, p.entry, mark, UNIT) - carry.carryUp(p, index, UNIT);
@@ -527,12 +518,10 @@ contract Market is IMarket, ReentrancyGuardTransient {
         address trader = _traderOf(position);
         if (msg.sender != trader && to != trader) revert NotTrader(msg.sender, trader);
         delete _claims[position];
-        if (owed.pool != 0) {
-            (, bool paid) = _payVault(position, 0, owed.pool);
-            if (paid) POOL.collectClaim(owed.pool);
-            else _claims[position].pool = owed.pool;
-        }
-        if (owed.trader != 0) IPositionVault(position).claim(to, owed.trader);
+        // Only what its trader directs elsewhere may fail as a whole; otherwise each part is paid or kept by itself.
+        (uint256 received,) = _pay(position, to == trader ? owed.trader : 0, owed.pool);
+        if (received != 0) POOL.collectClaim(received);
+        if (to != trader) IPositionVault(position).claim(to, owed.trader);
         emit Claimed(position, to, owed.trader);
     }
 
@@ -633,10 +622,21 @@ contract Market is IMarket, ReentrancyGuardTransient {
         good = true;
     }
 
+    /// @dev An order whose price may be known goes first. Beyond its time to live, or where a new phase of the primary makes
+    /// its proof impossible, it shields nothing.
+    function _due(Order memory order, uint256 time) private view returns (bool) {
+        uint256 due = order.requestedAt + DELAY;
+        return order.kind != OrderKind.None && due < time && block.timestamp <= due + TIME_TO_LIVE
+            && order.phase == ORACLE.commitment();
+    }
+
     /// @dev Rises from the floor to the cap over the time to live, so that gas spikes do not stop execution.
     function _keeperFee(uint256 requestedAt) private view returns (uint256) {
         uint256 waited = Math.min(Math.saturatingSub(block.timestamp, requestedAt + DELAY), TIME_TO_LIVE);
-        return KEEPER_FLOOR + (KEEPER_CAP - KEEPER_FLOOR) * waited / TIME_TO_LIVE;
+        // The factory has seen floor <= cap < 2 ** 96 and 0 < waited <= time to live < 2 ** 32.
+        unchecked {
+            return KEEPER_FLOOR + (KEEPER_CAP - KEEPER_FLOOR) * waited / TIME_TO_LIVE;
+        }
     }
 
     /// @dev No order is a free option: where the trader's own terms made it void, it pays the open fee.
@@ -723,6 +723,10 @@ contract Market is IMarket, ReentrancyGuardTransient {
         Position memory closed;
         closed.status = Status.Closed;
         _save(position, closed);
+    }
+
+    function _requireSize(uint256 size) private view {
+        if (size < MIN_SIZE) revert SizeTooSmall(size, MIN_SIZE);
     }
 
     function _requireHeld(address position, uint256 wanted) private view {

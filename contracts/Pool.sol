@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
 import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
 import {ERC4626} from "@openzeppelin/contracts/token/ERC20/extensions/ERC4626.sol";
 import {IERC4626} from "@openzeppelin/contracts/interfaces/IERC4626.sol";
@@ -10,10 +11,11 @@ import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {IInstrument, Snapshot} from "./interfaces/IInstrument.sol";
-import {IMarket, Position} from "./interfaces/IMarket.sol";
+import {IMarket, MarketConfig, Position} from "./interfaces/IMarket.sol";
 import {IOracle} from "./interfaces/IOracle.sol";
 import {IPool, Flow} from "./interfaces/IPool.sol";
 import {Book, Carry, Series} from "./libraries/Book.sol";
+import {PositionMath} from "./libraries/PositionMath.sol";
 
 /// @title Liquidity: the counterparty of one market.
 /// @dev Idle is counted, never read from a balance: donations belong to nobody.
@@ -41,11 +43,16 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
     uint256 private immutable DELAY;
     uint256 private immutable EXIT_FEE;
     uint256 private immutable LARGEST_UTILISATION;
+    uint256 private immutable SMALLEST_RESERVE;
+    uint256 private immutable LARGEST_RESERVE;
+    uint256 private immutable TIME_TO_LIVE;
 
     uint128 private _idle;
     uint128 private _committed;
     uint128 private _claims;
     uint128 private _exitShares;
+    /// @dev Positions open or pending: reserves alone do not tell, an instrument with a cap may need none.
+    uint256 private _busy;
     mapping(uint24 id => Series) private _series;
     uint24[] private _live;
     mapping(uint256 id => Exit) private _exits;
@@ -53,20 +60,18 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
     uint256 private _firstExit;
     uint256 private _nextExit;
 
-    /// @param exitFee the keeper's pay for an exit, out of it, token units
-    constructor(
-        IMarket market,
-        IOracle oracle,
-        IInstrument instrument,
-        IERC20 token,
-        uint8 decimals_,
-        uint256 delay,
-        uint256 exitFee,
-        uint256 largestUtilisation
-    ) ERC20("Bulkhead Pool", "BLKP") ERC4626(token) {
-        HAS_CARRY = instrument.hasCarry();
-        (MARKET, ORACLE, INSTRUMENT, TOKEN) = (market, oracle, instrument, token);
-        (UNIT, DELAY, EXIT_FEE, LARGEST_UTILISATION) = (10 ** (36 - decimals_), delay, exitFee, largestUtilisation);
+    /// @param config the market's, checked by the factory; the floor of a keeper's fee pays for an exit too
+    constructor(IMarket market, MarketConfig memory config)
+        ERC20("Bulkhead Pool", "BLKP")
+        ERC4626(IERC20(config.token))
+    {
+        (MARKET, ORACLE, TOKEN) = (market, IOracle(config.oracle), IERC20(config.token));
+        INSTRUMENT = IInstrument(config.instrument);
+        HAS_CARRY = IInstrument(config.instrument).hasCarry();
+        UNIT = 10 ** (36 - IERC20Metadata(config.token).decimals());
+        (DELAY, TIME_TO_LIVE) = (config.delay, config.timeToLive);
+        (SMALLEST_RESERVE, LARGEST_RESERVE) = (config.smallestReserve, config.largestReserve);
+        (EXIT_FEE, LARGEST_UTILISATION) = (config.keeperFloor, config.largestUtilisation);
     }
 
     modifier onlyMarket() {
@@ -78,17 +83,21 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
 
     /// @inheritdoc IPool
     function worth(uint256 index, uint256 time) public view returns (uint256) {
-        (uint256 value,) = _value(index, time);
+        (uint256 value,) = _value(index, time, block.timestamp);
         return value;
     }
 
     /// @dev Worth, and what the feed may hide about it: abs(net size) x index x deviation.
-    function _value(uint256 index, uint256 time) private view returns (uint256 value, uint256 hidden) {
+    function _value(uint256 index, uint256 time, uint256 carryTime)
+        private
+        view
+        returns (uint256 value, uint256 hidden)
+    {
         MARKET.requireIdle();
         int256 net = int256(_held());
         for (uint256 i; i < _live.length; ++i) {
             Series storage series = _series[_live[i]];
-            net -= series.gain(INSTRUMENT.mark(_live[i], index, time), index, block.timestamp, UNIT);
+            net -= series.gain(INSTRUMENT.mark(_live[i], index, time), index, carryTime, UNIT);
             (uint256 long, uint256 short) = (series.long.size, series.short.size);
             hidden += long > short ? long - short : short - long;
         }
@@ -98,7 +107,7 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
 
     /// @notice Worth at the newest price; where there is none, what the pool holds before gains. Never reverts.
     function totalAssets() public view override(ERC4626, IERC4626) returns (uint256) {
-        if (_committed == 0) return _held();
+        if (_busy == 0) return _held();
         try ORACLE.latest() returns (uint256 index, uint256 time) {
             try this.worth(index, time) returns (uint256 net) {
                 return net;
@@ -175,9 +184,9 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
     }
 
     function _entryWorth() private view returns (uint256) {
-        if (_committed == 0) return _held();
+        if (_busy == 0) return _held();
         (uint256 index, uint256 time) = ORACLE.latest();
-        (uint256 value, uint256 hidden) = _value(index, time);
+        (uint256 value, uint256 hidden) = _value(index, time, block.timestamp);
         return value + hidden;
     }
 
@@ -218,18 +227,18 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
 
     /// @notice What leaving at once pays, rounded down. Reverts where leaving is by request.
     function previewRedeem(uint256 shares) public view override(ERC4626, IERC4626) returns (uint256) {
-        if (_committed != 0 || _claims != 0 || _exitShares != 0) revert ExitByRequest();
+        if (_busy != 0 || _claims != 0 || _exitShares != 0) revert ExitByRequest();
         return shares.mulDiv(_held() + 1, totalSupply() + VIRTUAL_SHARES);
     }
 
     /// @notice Shares that leaving at once costs, rounded up. Reverts where leaving is by request.
     function previewWithdraw(uint256 assets) public view override(ERC4626, IERC4626) returns (uint256) {
-        if (_committed != 0 || _claims != 0 || _exitShares != 0) revert ExitByRequest();
+        if (_busy != 0 || _claims != 0 || _exitShares != 0) revert ExitByRequest();
         return assets.mulDiv(totalSupply() + VIRTUAL_SHARES, _held() + 1, Math.Rounding.Ceil);
     }
 
     function maxRedeem(address owner) public view override(ERC4626, IERC4626) returns (uint256) {
-        return _committed != 0 || _claims != 0 || _exitShares != 0 ? 0 : balanceOf(owner);
+        return _busy != 0 || _claims != 0 || _exitShares != 0 ? 0 : balanceOf(owner);
     }
 
     function maxWithdraw(address owner) public view override(ERC4626, IERC4626) returns (uint256) {
@@ -252,7 +261,7 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
             revert SharesTooFew(shares);
         }
         id = _nextExit++;
-        _exits[id] = Exit(msg.sender, uint32(block.timestamp), ORACLE.commitment(), shares.toUint128());
+        _exits[id] = Exit(msg.sender, uint32(block.timestamp), _phase(), shares.toUint128());
         _exitShares += shares.toUint128();
         _transfer(msg.sender, address(this), shares);
         emit ExitRequested(id, msg.sender, shares);
@@ -263,25 +272,32 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
         uint256 id = _firstExit;
         if (id == _nextExit) revert NothingToRedeem();
         Exit memory exit = _exits[id];
-        uint256 price = _exitWorth(exit, proof) + 1;
+        (bool priced, uint256 price) = _exitWorth(exit, proof);
+        if (!priced) {
+            // Nobody's price may hold up the line: the request counts from now.
+            _renew(id);
+            emit ExitRenewed(id);
+            return (0, 0);
+        }
+        // Worth nothing for the moment is no price to leave at; with nothing open it is final.
+        if (price == 0 && _busy != 0) revert NothingToRedeem();
+        price += 1;
         uint256 supply = totalSupply() + VIRTUAL_SHARES;
         shares = exit.shares;
         assets = shares.mulDiv(price, supply);
         if (assets > _idle) {
             shares = uint256(_idle).mulDiv(supply, price);
             assets = shares.mulDiv(price, supply);
-        }
-        if (shares == 0 && assets == 0 && price > 1) revert NothingToRedeem();
-        uint256 keeperFee = Math.min(EXIT_FEE, assets);
-        if (shares == exit.shares) {
-            delete _exits[id];
-            _firstExit = id + 1;
-        } else {
+            // A part must be worth the keeper's fee many times: who comes for dust gets nothing.
+            if (assets < 10 * EXIT_FEE) revert NothingToRedeem();
             // The rest stays first in line and is repriced.
             _exits[id].shares = uint128(exit.shares - shares);
-            _exits[id].requestedAt = uint32(block.timestamp);
-            _exits[id].phase = ORACLE.commitment();
+            _renew(id);
+        } else {
+            delete _exits[id];
+            _firstExit = id + 1;
         }
+        uint256 keeperFee = Math.min(EXIT_FEE, assets / 2);
         _exitShares -= uint128(shares);
         _idle -= uint128(assets);
         _burn(address(this), shares);
@@ -293,21 +309,38 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
         _payKeeper(msg.sender, keeperFee);
     }
 
+    function _renew(uint256 id) private {
+        _exits[id].requestedAt = uint32(block.timestamp);
+        _exits[id].phase = _phase();
+    }
+
+    /// @dev After the end of the oracle no proof is needed any more.
+    function _phase() private view returns (uint16) {
+        // slither-disable-next-line unused-return
+        (bool ended,,) = ORACLE.finalPrice();
+        return ended ? 0 : ORACLE.commitment();
+    }
+
     /// @dev The lower of the worth at the first price after the request and at the newest, less what the feed may hide.
-    function _exitWorth(Exit memory exit, bytes calldata proof) private view returns (uint256) {
-        if (_committed == 0) return _held();
+    function _exitWorth(Exit memory exit, bytes calldata proof) private view returns (bool priced, uint256 value) {
+        if (_busy == 0) return (true, _held());
         (bool ended, uint256 index, uint256 time) = ORACLE.finalPrice();
-        if (ended) return worth(index, time);
+        if (ended) {
+            (value,) = _value(index, time, time);
+            return (true, value);
+        }
+        uint256 due = exit.requestedAt + DELAY;
+        if (proof.length == 0 && block.timestamp > due + TIME_TO_LIVE) return (false, 0);
         bool undisputed;
-        (index, time, undisputed) = ORACLE.firstAfter(exit.phase, exit.requestedAt + DELAY, proof);
-        if (!undisputed) revert IOracle.PriceDisputed(index, 0, 0);
+        (index, time, undisputed) = ORACLE.firstAfter(exit.phase, due, proof);
+        if (!undisputed) return (false, 0);
         uint256 first = _exitValue(index, time);
         (index, time) = ORACLE.latest();
-        return Math.min(first, _exitValue(index, time));
+        return (true, Math.min(first, _exitValue(index, time)));
     }
 
     function _exitValue(uint256 index, uint256 time) private view returns (uint256) {
-        (uint256 value, uint256 hidden) = _value(index, time);
+        (uint256 value, uint256 hidden) = _value(index, time, block.timestamp);
         return value.saturatingSub(hidden);
     }
 
@@ -328,21 +361,15 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IPool
-    function commit(uint24 id, int256 change, uint256 amount)
+    function commit(uint24 id, int256 change, uint256 amount, uint256 size, uint256 high)
         external
         onlyMarket
         nonReentrant
         returns (Snapshot memory state, uint256 premium)
     {
         if (!INSTRUMENT.isOpen(id, block.timestamp)) revert SeriesNotOpen(id, block.timestamp);
-        if (amount != 0) {
-            uint256 free = uint256(_idle).saturatingSub(dueExits());
-            if (amount > free) revert LiquidityShort(amount, free);
-            uint256 utilisation = Math.mulDiv(_committed + amount, ONE, _held());
-            if (utilisation > LARGEST_UTILISATION) revert UtilisationAboveCap(utilisation, LARGEST_UTILISATION);
-            _committed += amount.toUint128();
-            _idle -= uint128(amount);
-        }
+        if (high != 0) ++_busy;
+        if (high != 0 || amount != 0) _earmark(amount, size, high);
         Series storage series = _series[id];
         if (!series.live) _list(id, series);
         state = _snapshot(id, series);
@@ -368,6 +395,7 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
         if (flow.sent != 0 && !TOKEN.trySafeTransfer(vault, flow.sent)) return (false, 0);
         uint24 id = old.size != 0 ? old.series : current.series;
         Series storage series = _series[id];
+        if (current.size == 0) --_busy;
         if (flow.unpend > 0) series.pendingBuys -= uint128(uint256(flow.unpend));
         else if (flow.unpend < 0) series.pendingSells -= uint128(uint256(-flow.unpend));
 
@@ -388,6 +416,23 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
         if (flow.index != 0 && HAS_CARRY) _reprice(id, series, flow.index);
         if (!HAS_CARRY) _retire(id, series);
         return (true, opened.band);
+    }
+
+    /// @dev Bounds go by an honest notional, at the newest index or above: no order may bind more than it could ever use.
+    function _earmark(uint256 amount, uint256 size, uint256 high) private {
+        // slither-disable-next-line unused-return
+        (uint256 index,) = ORACLE.latest();
+        if (high != 0 && high < index) revert BandBelowIndex(high, index);
+        uint256 top = Math.max(high, index);
+        uint256 lowest = high == 0 ? 0 : PositionMath.feeUp(SMALLEST_RESERVE, size, top, UNIT);
+        uint256 highest = PositionMath.feeUp(LARGEST_RESERVE, size, top, UNIT);
+        if (amount < lowest || amount > highest) revert IMarket.ReserveOutOfBounds(amount, lowest, highest);
+        uint256 free = uint256(_idle).saturatingSub(dueExits());
+        if (amount > free) revert LiquidityShort(amount, free);
+        uint256 utilisation = Math.mulDiv(_committed + amount, ONE, Math.max(_held(), 1));
+        if (utilisation > LARGEST_UTILISATION) revert UtilisationAboveCap(utilisation, LARGEST_UTILISATION);
+        _committed += amount.toUint128();
+        _idle -= uint128(amount);
     }
 
     /// @dev A trade fixes the rates of carry until the next one.

@@ -128,11 +128,10 @@ interface IMarket {
     error BandInvalid(uint256 low, uint256 high);
     error OrderPending(address position);
     error NoOrder(address position);
-    error CloseDue(address position, uint256 since);
-    error NotLiquidatable(address position, int256 equity, uint256 maintenance);
+    /// @notice The order of this position can be executed: that goes first.
+    error OrderDue(address position);
     error ReserveNotReached(address position, int256 gain, uint256 reserve);
     error PriceNotLater(uint256 time, uint256 openedAt);
-    error NotSettleable(address position);
     error NothingToClaim(address position);
     error NotTrader(address caller, address trader);
     /// @notice The vault holds less than what was promised: the token takes a fee on transfer.

@@ -45,12 +45,15 @@ interface IPool is IERC4626 {
     error UtilisationAboveCap(uint256 utilisation, uint256 cap);
     /// @notice Positions are open or orders pending: leave by requestRedeem.
     error ExitByRequest();
-    error ExitNotFirst(uint256 id, uint256 first);
+    /// @notice The band ends below the newest index: its notional would not be an honest one.
+    error BandBelowIndex(uint256 high, uint256 index);
     error NothingToRedeem();
     error SharesTooFew(uint256 shares);
 
     event ExitRequested(uint256 indexed id, address indexed owner, uint256 shares);
     event ExitPaid(uint256 indexed id, address indexed owner, uint256 shares, uint256 assets, uint256 keeperFee);
+    /// @notice The first price after the request was disputed or never proven: the request counts from now.
+    event ExitRenewed(uint256 indexed id);
     /// @notice The payment was refused by the token; it waits for its owner.
     event ExitKept(address indexed owner, uint256 assets);
 
@@ -77,7 +80,8 @@ interface IPool is IERC4626 {
     function stateOf(uint24 series) external view returns (Snapshot memory state, Carry memory carry);
 
     /// @notice Market only: counts a committed change of size as pending, puts `amount` aside for it, and prices it.
-    function commit(uint24 series, int256 change, uint256 amount)
+    /// @param size abs(size) of the position that the reserve is for, @param high top of the band; 0 where no position is opened
+    function commit(uint24 series, int256 change, uint256 amount, uint256 size, uint256 high)
         external
         returns (Snapshot memory state, uint256 premium);
 

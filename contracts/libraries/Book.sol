@@ -154,6 +154,7 @@ library Book {
 
     /// @notice The same debt under a larger reserve: new reserve x (now - rebased) >= old reserve x (now - at entry).
     function rebased(Carry memory carry, Position memory old, uint256 reserve) internal pure returns (uint256) {
+        if (reserve == 0) return old.band;
         (, uint256 borrowing) = atEntry(old);
         uint256 owed = Math.mulDiv(old.reserve, carry.borrow - borrowing, reserve, Math.Rounding.Ceil);
         return uint256(uint96(old.band)) | (carry.borrow - owed) << 96;

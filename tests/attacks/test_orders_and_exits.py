@@ -1,0 +1,148 @@
+"""Attacks on orders, on the queue of exits and on ends, each played against the deployed contracts."""
+
+import pytest
+
+from bulkhead.chain import Revert
+from tests.world import HEARTBEAT, MAX, ONE, PRICE, World
+
+
+def refused(call: object, *args: object, **named: object) -> tuple[str, tuple[object, ...]]:
+    with pytest.raises(Revert) as caught:
+        call(*args, **named)  # type: ignore[operator]
+    return caught.value.name, tuple(caught.value.values)
+
+
+def end_of_market(world: World) -> None:
+    """Two days of silence, seen at their beginning and at their end."""
+    world.wait(HEARTBEAT + 1)
+    world.oracle.send.checkOutage()
+    world.wait(86_401)
+    world.oracle.send.checkOutage()
+    assert world.oracle.call.finalPrice()[0]
+
+
+def test_a_phantom_order_with_a_tiny_band_is_refused(world: World) -> None:
+    leg = world.leg(-100_000 * ONE, 100, 1)
+    name, values = refused(world.request, leg, low=1, high=1)
+    assert (name, values) == ("BandBelowIndex", (1, PRICE))
+
+
+def test_an_earmark_is_never_more_than_the_position_could_use(world: World) -> None:
+    name, values = refused(world.request, world.leg(ONE // 100, 100, 890_000), high=PRICE)
+    assert (name, values) == ("ReserveOutOfBounds", (890_000 * world.unit, world.unit, 20 * world.unit))
+    position = world.open(size=ONE, margin=1_000, reserve=1_000)
+    name, values = refused(
+        world.perpetual.market.send.requestRaise, position, 400_000 * world.unit, sender=world.trader
+    )
+    assert (name, values) == ("ReserveOutOfBounds", (400_000 * world.unit, 0, 2_000 * world.unit))
+
+
+def test_a_disputed_first_price_does_not_lock_the_line_of_exits(world: World) -> None:
+    pool = world.perpetual.pool
+    world.open()
+    shares = pool.call.balanceOf(world.provider) // 10
+    pool.send.requestRedeem(shares, sender=world.provider)
+    jumped = world.price(PRICE * 115 // 100)
+    assert pool.send.executeExit(jumped, sender=world.stranger).events_of("ExitRenewed")
+    confirmed = world.price(PRICE * 115 // 100)
+    world.price(PRICE * 115 // 100)
+    paid = pool.send.executeExit(confirmed, sender=world.stranger).event("ExitPaid")
+    assert paid.args.shares == shares
+
+
+def test_an_exit_that_nobody_proved_is_renewed_not_lost(world: World) -> None:
+    pool = world.perpetual.pool
+    world.open()
+    pool.send.requestRedeem(pool.call.balanceOf(world.provider) // 10, sender=world.provider)
+    world.feed.proxy.send.newPhase()
+    world.price(PRICE)
+    world.price(PRICE)
+    assert refused(pool.send.executeExit, b"", sender=world.stranger)[0] != "NothingToRedeem"
+    world.wait(4_000)
+    world.price(PRICE)
+    assert pool.send.executeExit(b"", sender=world.stranger).events_of("ExitRenewed")
+    proof = world.price(PRICE)
+    assert pool.send.executeExit(proof, sender=world.stranger).events_of("ExitPaid")
+
+
+def test_no_share_of_the_line_is_burned_for_dust(world: World) -> None:
+    pool = world.perpetual.pool
+    world.open(size=100 * ONE, margin=12_000, reserve=200_000)
+    pool.send.requestRedeem(pool.call.balanceOf(world.provider), sender=world.provider)
+    first = world.price(PRICE)
+    pool.send.executeExit(first, sender=world.keeper)  # as far as idle reaches
+    held = pool.call.balanceOf(pool.address)
+    second = world.price(PRICE)
+    assert held > 0
+    assert refused(pool.send.executeExit, second, sender=world.stranger)[0] == "NothingToRedeem"
+    assert pool.call.balanceOf(pool.address) == held
+
+
+def test_a_position_without_reserve_keeps_the_pool_busy(world: World) -> None:
+    pool, market = world.dated.pool, world.dated.market
+    # At 2,000 the call of strike 500 is at its cap: a long can win nothing, its reserve is cut to nothing.
+    position = world.open(size=10 * ONE, margin=10_100, reserve=1_100, market=world.dated)
+    assert market.call.positionOf(position).reserve == 0
+    assert pool.call.liquidity()[0] == 0
+    assert pool.call.maxRedeem(world.provider) == 0
+    assert refused(pool.send.redeem, 1, world.provider, world.provider, sender=world.provider)[0] == "ExitByRequest"
+
+
+def test_after_the_end_liquidity_leaves_at_one_worth(world: World) -> None:
+    pool, market = world.perpetual.pool, world.perpetual.market
+    position = world.open()
+    end_of_market(world)
+    _, index, time = world.oracle.call.finalPrice()
+    pool.send.requestRedeem(pool.call.balanceOf(world.provider) // 2, sender=world.provider)
+    with world.chain.isolated():
+        at_once = pool.send.executeExit(b"", sender=world.keeper).event("ExitPaid").args.assets
+    world.wait(30 * 86_400)
+    assert pool.send.executeExit(b"", sender=world.keeper).event("ExitPaid").args.assets == at_once
+    assert market.send.settle([position], sender=world.keeper).events_of("Exited")
+    assert index == PRICE and time < world.chain.timestamp
+    left = pool.call.balanceOf(world.provider)
+    pool.send.redeem(left, world.provider, world.provider, sender=world.provider)
+    assert world.balance(pool.address) < 10
+
+
+def test_a_close_that_cannot_be_proven_shields_nothing(world: World) -> None:
+    market = world.perpetual.market
+    position = world.open(margin=1_500)
+    market.send.requestClose(position, 10 * ONE, 0, 0, MAX, sender=world.trader)
+    with world.chain.isolated():
+        world.walk_to(1_880 * ONE)
+        assert not market.send.liquidate([position], sender=world.keeper).events_of("Exited")
+    world.feed.proxy.send.newPhase()
+    world.price(PRICE)
+    world.price(PRICE)  # the first round of a phase has no predecessor to be compared with
+    world.walk_to(1_880 * ONE)
+    assert market.send.liquidate([position], sender=world.keeper).events_of("Exited")
+
+
+def test_a_due_close_cannot_be_swapped_for_a_better_price(world: World) -> None:
+    market = world.perpetual.market
+    position = world.open(margin=2_000, reserve=1_100)
+    market.send.requestClose(position, 10 * ONE, 0, 0, MAX, sender=world.trader)
+    bound = world.price(PRICE)
+    world.walk_to(2_150 * ONE)
+    assert refused(market.send.closeAtReserve, position, sender=world.trader) == ("OrderDue", (position,))
+    assert world.execute(position, bound).event("Exited").args.index == PRICE
+
+
+def test_a_blocked_trader_does_not_hold_the_pools_claim(world: World) -> None:
+    market, pool = world.perpetual.market, world.perpetual.pool
+    position = world.open()
+    market.send.requestClose(position, 10 * ONE, 0, 0, MAX, sender=world.trader)
+    for payee in (world.trader, pool.address):
+        world.token.send.setBlocked(payee, True)
+    world.execute(position, world.price(PRICE))
+    trader, owed = market.call.claimable(position)
+    assert trader > 0 and owed > 0
+    world.token.send.setBlocked(pool.address, False)
+    before = world.balance(pool.address)
+    market.send.claim(position, world.trader, sender=world.stranger)
+    assert world.balance(pool.address) == before + owed
+    assert market.call.claimable(position) == (trader, 0)
+    market.send.claim(position, world.other, sender=world.trader)
+    assert market.call.claimable(position) == (0, 0)
+    assert world.balance(position) == 0
