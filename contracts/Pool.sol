@@ -400,7 +400,8 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
         else if (flow.unpend < 0) series.pendingSells -= uint128(uint256(-flow.unpend));
 
         Position memory opened = current;
-        if (current.size != old.size || current.reserve != old.reserve) {
+        if (flow.index != 0) {
+            // A trade sets new rates: the past is settled at the old ones first.
             Carry memory carry = series.accrue(block.timestamp);
             if (old.size == 0) opened.band = carry.packed(current.size > 0);
         }

@@ -146,3 +146,21 @@ def test_a_blocked_trader_does_not_hold_the_pools_claim(world: World) -> None:
     market.send.claim(position, world.other, sender=world.trader)
     assert market.call.claimable(position) == (0, 0)
     assert world.balance(position) == 0
+
+
+def test_rates_never_apply_to_the_past(world: World) -> None:
+    """A raise that adds nothing is no reason to bill the hours before it at another rate."""
+    market, pool = world.perpetual.market, world.perpetual.pool
+    full = world.open(size=ONE, margin=1_000, reserve=2_000)
+    world.open(size=100 * ONE, margin=20_000, reserve=100_000)
+    world.chain.set_time(world.chain.timestamp + 20 * 3_600)
+    world.feed.push(PRICE)
+    world.wait(60)
+    world.feed.push(PRICE)
+    pool.send.requestRedeem(pool.call.balanceOf(world.provider) // 2, sender=world.provider)
+    pool.send.executeExit(world.price(PRICE), sender=world.keeper)  # utilisation doubles
+    market.send.requestRaise(full, 1, sender=world.trader)
+    proof = world.price(PRICE)
+    before = pool.call.stateOf(0)[1]
+    world.execute(full, proof)
+    assert pool.call.stateOf(0)[1] == before

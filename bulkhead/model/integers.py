@@ -1,0 +1,83 @@
+"""Solidity's arithmetic on Python's integers: what is checked panics, what is cast wraps, what is divided truncates."""
+
+from __future__ import annotations
+
+from bulkhead.model.errors import ModelError
+
+OVERFLOW, DIVISION_BY_ZERO = 0x11, 0x12
+MAX_UINT256 = (1 << 256) - 1
+
+
+class Panic(ModelError):
+    """code: 0x11 arithmetic overflow or underflow, 0x12 division by zero."""
+
+
+class SafeCastOverflowedUintDowncast(ModelError):
+    """bits, value."""
+
+
+class SafeCastOverflowedIntDowncast(ModelError):
+    """bits, value."""
+
+
+def unsigned(value: int, bits: int = 256) -> int:
+    """The result of checked arithmetic in uintN. Raises Panic."""
+    if value < 0 or value >> bits:
+        raise Panic(OVERFLOW)
+    return value
+
+
+def signed(value: int, bits: int = 256) -> int:
+    """The result of checked arithmetic in intN. Raises Panic."""
+    if not -(1 << bits - 1) <= value < 1 << bits - 1:
+        raise Panic(OVERFLOW)
+    return value
+
+
+def wrap(value: int, bits: int) -> int:
+    """The cast uintN(value)."""
+    return value & (1 << bits) - 1
+
+
+def wrap_signed(value: int, bits: int = 256) -> int:
+    """The cast intN(value)."""
+    low = wrap(value, bits)
+    return low - (1 << bits) if low >> bits - 1 else low
+
+
+def to_uint(value: int, bits: int) -> int:
+    """SafeCast of a uint256 to uintN. Raises SafeCastOverflowedUintDowncast."""
+    if value >> bits:
+        raise SafeCastOverflowedUintDowncast(bits, value)
+    return value
+
+
+def to_int(value: int, bits: int) -> int:
+    """SafeCast of an int256 to intN. Raises SafeCastOverflowedIntDowncast."""
+    if not -(1 << bits - 1) <= value < 1 << bits - 1:
+        raise SafeCastOverflowedIntDowncast(bits, value)
+    return value
+
+
+def mul_div(x: int, y: int, denominator: int) -> int:
+    """floor(x * y / denominator) of uint256, the product in full. Raises Panic."""
+    if denominator == 0:
+        raise Panic(DIVISION_BY_ZERO)
+    return unsigned(x * y // denominator)
+
+
+def mul_div_up(x: int, y: int, denominator: int) -> int:
+    """ceil(x * y / denominator) of uint256, the product in full. Raises Panic."""
+    if denominator == 0:
+        raise Panic(DIVISION_BY_ZERO)
+    return unsigned(-(-x * y // denominator))
+
+
+def quotient(x: int, y: int) -> int:
+    """Signed division, towards zero; y is positive."""
+    return x // y if x >= 0 else -(-x // y)
+
+
+def saturating_sub(x: int, y: int) -> int:
+    """x - y, at least 0."""
+    return max(x - y, 0)

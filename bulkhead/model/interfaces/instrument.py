@@ -1,0 +1,40 @@
+"""Twin of IInstrument.sol and IMarginModel.sol."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a market shows to its instrument and its margin model."""
+
+    series: int
+    index: int
+    time: int
+    long: int
+    short: int
+    reserved: int
+    idle: int
+    borrow_rate: int
+    elapsed: int
+
+
+class Instrument(Protocol):
+    """A family of contracts."""
+
+    def is_open(self, series: int, time: int) -> bool: ...
+    def mark(self, series: int, index: int, time: int) -> int: ...
+    def cap(self, series: int) -> int: ...
+    def premium(self, state: Snapshot, size: int) -> int: ...
+    def carry(self, state: Snapshot) -> tuple[int, int, int]: ...
+    def has_carry(self) -> bool: ...
+    def final_mark(self, series: int) -> tuple[bool, int, int]: ...
+
+
+class MarginModel(Protocol):
+    """How much equity a position must have, 18 decimals."""
+
+    def initial(self, state: Snapshot, mark: int, size: int) -> int: ...
+    def maintenance(self, series: int, index: int, mark: int, size: int) -> tuple[int, int]: ...

@@ -1,0 +1,63 @@
+"""Twin of IPool.sol: structs and errors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bulkhead.model.errors import ModelError
+
+
+@dataclass(frozen=True)
+class Flow:
+    """The money that moves with a change of a position, token units; see the Solidity struct."""
+
+    unpend: int = 0
+    freed: int = 0
+    sent: int = 0
+    received: int = 0
+    unpaid: int = 0
+    keeper: str = ""
+    keeper_fee: int = 0
+    index: int = 0
+
+
+@dataclass(frozen=True)
+class Exit:
+    """A request to leave; owner None where there is none."""
+
+    owner: str | None = None
+    requested_at: int = 0
+    phase: int = 0
+    shares: int = 0
+
+
+class NotMarket(ModelError):
+    """caller."""
+
+
+class SeriesNotOpen(ModelError):
+    """series, time: not traded now, or too many series are live."""
+
+
+class LiquidityShort(ModelError):
+    """asked, free."""
+
+
+class UtilisationAboveCap(ModelError):
+    """utilisation, cap."""
+
+
+class BandBelowIndex(ModelError):
+    """high, index."""
+
+
+class ExitByRequest(ModelError):
+    """Positions are open or orders pending."""
+
+
+class NothingToRedeem(ModelError):
+    """No request, or nothing to pay it with."""
+
+
+class SharesTooFew(ModelError):
+    """shares."""

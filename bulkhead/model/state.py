@@ -1,0 +1,37 @@
+"""All or nothing: what a contract's revert undoes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import copy
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+from bulkhead.model.errors import ModelError
+
+
+class Stateful(Protocol):
+    """Names the places where its state, and that of those it calls, lies: pairs of an object and an attribute."""
+
+    def places(self) -> list[tuple[Any, str]]: ...
+
+
+S = TypeVar("S", bound=Stateful)
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def atomic(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
+    """A transaction: a ModelError leaves everything as it was. Containers are copied, not what is in them."""
+
+    @wraps(method)
+    def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        saved = [(owner, name, copy(getattr(owner, name))) for owner, name in self.places()]
+        try:
+            return method(self, *args, **kwargs)
+        except ModelError:
+            for owner, name, value in saved:
+                setattr(owner, name, value)
+            raise
+
+    return call
