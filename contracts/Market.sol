@@ -325,6 +325,7 @@ contract Market is IMarket, ReentrancyGuardTransient {
         (bool funded,) = _post(position, old, p, flow);
         if (!funded) return _voidOrder(position, old, order, VoidReason.FundingRefused);
         delete _orders[position];
+        _save(position, p);
         uint256 keeperFee = Math.min(_keeperFee(order.requestedAt), p.margin);
         _charge(position, p, keeperFee, keeperFee, 0, 0);
         emit ReserveRaised(position, index, p.reserve, keeperFee);
@@ -334,7 +335,6 @@ contract Market is IMarket, ReentrancyGuardTransient {
     function _charge(address position, Position memory p, uint256 fee, uint256 keeperFee, int256 unpend, uint256 freed)
         private
     {
-        _save(position, p);
         (uint256 received, uint256 unpaid) = _pay(position, 0, fee);
         Flow memory flow = _flow(received, unpaid, keeperFee);
         (flow.unpend, flow.freed) = (unpend, freed);

@@ -23,8 +23,6 @@ interface IOracle {
     error OracleEnded();
     /// @notice A setting of the constructor is out of its range.
     error SettingInvalid(bytes32 setting, uint256 value);
-    /// @notice The outage clock is not running, or not over.
-    error OutageNotOver(uint256 started, uint256 limit);
 
     /// @notice Somebody saw that no valid price exists.
     event OutageStarted(uint256 time);
