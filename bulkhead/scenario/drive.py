@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 
 from bulkhead.chain import LocalChain, Receipt
-from bulkhead.scenario.candles import Candle, Order, ticks
+from bulkhead.scenario.candles import Candle, Order
 from bulkhead.scenario.report import (
     LiveView,
     MarketRow,
@@ -28,10 +29,9 @@ from bulkhead.scenario.report import (
     price_chart,
     summary_table,
 )
+from bulkhead.scenario.rounds import Moment, schedule
 from bulkhead.scenario.stage import (
     DECIMALS,
-    FEED_UNIT,
-    HEARTBEAT,
     LEAD,
     WAD,
     DriveError,
@@ -65,13 +65,12 @@ _LIQUIDATION, _AT_RESERVE = 1, 2
 _CLOSED = 3  # a position's status when it is over
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """Rounds of one second: a price per underlying that has one, and the candle they belong to."""
+class Watched(NamedTuple):
+    """A position that the keeper did not act on, and its vault before and after."""
 
-    time: int
-    prices: Mapping[str, int]
-    candle: int
+    position: Position
+    was: Holding
+    now: Holding
 
 
 @dataclass
@@ -88,46 +87,6 @@ class Outcome:
     minted: int = 0
     accounted: int = 0
     failures: list[str] = field(default_factory=list)
-
-
-def schedule(paths: Mapping[str, Sequence[Candle]], order: Order) -> list[Moment]:
-    """The rounds of all feeds, in order of time.
-
-    A real feed pushes a round as soon as the price has moved by its deviation threshold (0.5 % for ETH/USD), so its
-    neighbouring rounds are close even in a crash. A candle shows four prices only. The way between them is therefore
-    taken in rounds of under 9 % each: a jump of over 10 % between neighbouring rounds of a single source is disputed,
-    and no price, until the next round confirms it. A feed is also never silent for longer than its heartbeat.
-    """
-    found: dict[int, dict[str, int]] = {}
-    candles: dict[int, int] = {}
-    for name, path in paths.items():
-        points = [(time, price // FEED_UNIT * FEED_UNIT) for time, price in ticks(path, order)]
-        if min(price for _, price in points) == 0:
-            raise ValueError(f"{name}: a feed with 8 decimals cannot tell a price under 0.00000001")
-        found.setdefault(points[0][0], {})[name] = points[0][1]
-        candles.setdefault(points[0][0], 1)
-        for number, ((before, start), (after, end)) in enumerate(pairwise(points), start=1):
-            stops = _stops(start, end)
-            beats = -(-(after - before) // HEARTBEAT)
-            stops = [start] * (beats - len(stops)) + stops
-            for index, price in enumerate(stops, start=1):
-                time = before + (after - before) * index // len(stops)
-                found.setdefault(time, {})[name] = price
-                candles[time] = max(candles.get(time, 0), number // 4 + 1)
-    return [Moment(time, found[time], candles[time]) for time in sorted(found)]
-
-
-def _stops(start: int, end: int) -> list[int]:
-    """Prices on the way, each within 8.9 % of the one before, the last one the end."""
-    stops: list[int] = []
-    price = start
-    while not stops or price != end:
-        step = price * 89 // 1000 // FEED_UNIT * FEED_UNIT
-        if step == 0:
-            raise ValueError(f"a price of {price / WAD:g} is too small to move in steps of a feed with 8 decimals")
-        price = min(end, price + step) if end > price else max(end, price - step)
-        stops.append(price)
-    return stops
 
 
 def drive(
@@ -241,7 +200,7 @@ class _Run:
             receipt = send.liquidate([position.vault for position in chosen], sender=self.stage.keeper)
         else:
             receipt = send.closeAtReserve(chosen[0].vault, sender=self.stage.keeper)
-        after = [self.stage.holding(position) for position in others]
+        watched = [Watched(p, was, self.stage.holding(p)) for p, was in zip(others, before, strict=True)]
         acted = self._book(receipt)
         if {position.id for position in acted} != {position.id for position in chosen}:
             self._fail(f"{market.name}: the keeper acted on {len(chosen)} positions, {len(acted)} ended")
@@ -252,32 +211,26 @@ class _Run:
                 self._fail(f"{self._by_vault[event.args.position].label} paid {paid}, its vault lost {left}")
         if pools_before != [self.stage.balance(pool) for pool in pools]:
             self._fail(f"{market.name}: the pool of another market was touched")
-        self._compare(chosen, others, before, after, liquidate)
+        self._compare(chosen, watched)
+        if liquidate:
+            self._list_neighbours(chosen, watched)
 
-    def _compare(
-        self,
-        chosen: Sequence[Position],
-        others: Sequence[Position],
-        before: Sequence[Holding],
-        after: Sequence[Holding],
-        liquidate: bool,
-    ) -> None:
-        self.outcome.compared += len(others)
-        for position, was, now in zip(others, before, after, strict=True):
+    def _compare(self, chosen: Sequence[Position], watched: Sequence[Watched]) -> None:
+        self.outcome.compared += len(watched)
+        for position, was, now in watched:
             if was != now:
                 self._fail(f"{position.label} was touched when {chosen[0].label} ended: {was} became {now}")
             if position.status == "open" and now.balance != now.margin + now.reserve:
                 self._fail(f"{position.label} holds {now.balance}, not margin and reserve {now.margin + now.reserve}")
-        if not liquidate:
-            return
-        # Of many neighbours the table shows the touched, else the nearest living relative of each that was liquidated.
-        pairs = list(zip(others, before, after, strict=True))
+
+    def _list_neighbours(self, chosen: Sequence[Position], watched: Sequence[Watched]) -> None:
+        """Of many neighbours the touched, else the nearest living relative of each that was liquidated."""
+        touched = [other for other in watched if other.was.balance != other.now.balance]
         for victim in chosen:
-            touched = [pair for pair in pairs if pair[1].balance != pair[2].balance]
-            near = sorted(pairs, key=lambda pair: _distance(victim, pair[0]))[:1]
+            nearest = sorted(watched, key=lambda other: _distance(victim, other.position))[:1]
             self.outcome.neighbours += [
                 NeighbourRow(victim.id, p.id, p.market.name, p.side, was.balance, now.balance)
-                for p, was, now in touched or near
+                for p, was, now in touched or nearest
             ]
 
     def _book(self, receipt: Receipt) -> list[Position]:
@@ -332,22 +285,13 @@ class _Run:
             got = stage.balance(position.trader)
             if got != position.paid:
                 self._fail(f"{position.label}: the trader got {got}, the market says {position.paid}")
-            result, ticket = position.status, position.ticket
+            result = position.status
             if position.cuts and result == _KINDS[_LIQUIDATION]:
                 result += f" in {position.cuts + 1} steps"
             elif position.cuts:
                 result += f", liquidated in part before ({position.cuts})"
-            outcome.rows.append(
-                ResultRow(
-                    position.id,
-                    position.market.name,
-                    position.side,
-                    ticket.leverage,
-                    position.margin_in,
-                    got,
-                    result,
-                )
-            )
+            row = (position.id, position.market.name, position.side, position.ticket.leverage, position.margin_in, got)
+            outcome.rows.append(ResultRow(*row, result))
         outcome.minted, outcome.accounted = stage.minted, stage.accounted()
         if not stage.minted == outcome.accounted == stage.token.call.totalSupply():
             self._fail(f"tokens are not conserved: {outcome.minted} were minted, {outcome.accounted} are there")

@@ -7,9 +7,13 @@ import math
 import struct
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 from rich.console import Console
 
 from bulkhead.scenario import built_in, ticks
@@ -19,6 +23,7 @@ from bulkhead.scenario.report import (
     NeighbourRow,
     PositionRow,
     ResultRow,
+    charts,
     equity_chart,
     neighbours_table,
     pool_chart,
@@ -27,6 +32,7 @@ from bulkhead.scenario.report import (
 )
 
 WAD = 10**18
+DAY = 24 * 60
 SERIES = list(ticks(built_in("march_2020", "ETH"), "olhc"))
 
 
@@ -59,7 +65,28 @@ def test_equity_chart(tmp_path: Path, count: int) -> None:
     equity_chart(tmp_path / "equity.png", equities, {"#0": (end, "liquidated"), "#3": (end, "closed")})
     width, height = size(tmp_path / "equity.png")
     assert width == 1400
-    assert height == 800 if count <= 24 else height > 800
+    assert height == 800 if count <= 20 else height > 800
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("minutes", [1, 90, 295, 37 * 60, 3 * DAY, 4 * DAY, 118 * 60, 9 * DAY, 60 * DAY, 900 * DAY])
+def test_words_stay_in_the_picture_and_apart(minutes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr(charts, "save", lambda figure, path: drawn.append(figure))
+    begin = SERIES[0][0]
+    path = [(begin + minutes * 6 * step, 200 * WAD + step * 10**17) for step in range(11)]
+    equities = {f"#{10 + index} ETH short 10x": path for index in range(7)}
+    equity_chart("", equities, dict.fromkeys(equities, (path[5][0], "closed at reserve")))
+    price_chart("", path, [(*path[9], "#10 short 10x")])
+    for figure in drawn:
+        figure.draw_without_rendering()
+        assert all(0 <= box.x0 <= box.x1 <= 1400 for box in boxes(figure.findobj(Text)))
+        for axes in figure.axes:
+            assert all(left.x1 < right.x0 for left, right in pairwise(boxes(axes.get_xticklabels())))
+
+
+def boxes(texts: list[Text]) -> list[Bbox]:
+    return [text.get_window_extent() for text in texts if text.get_text().strip()]
 
 
 @pytest.mark.parametrize("layers", [True, False])
