@@ -1,0 +1,53 @@
+"""Runs the tests on contracts with a probe at every branch outcome, and reports what no test took."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import shutil
+import subprocess
+import sys
+
+from rich.console import Console
+
+from bulkhead import build
+from tools.coverage.instrument import NotUnderstood
+from tools.coverage.instrumented import COPY, MARKS, use_copy, write_copy
+from tools.coverage.report import EXCEPTIONS, ExceptionsInvalid, Report, read_exceptions
+
+RESULT = build.ROOT / "benchmarks" / "coverage.json"
+
+# Tests of the chains and of this tool run no core; those of the whole system prove no branch that is worth having.
+ELSEWHERE = ("tests/unit/chain", "tests/unit/coverage", "tests/integration", "tests/ape")
+PYTEST = [sys.executable, "-m", "pytest", "-q", "-n", "2", "-p", "tools.coverage.plugin", "-p", "no:cacheprovider"]
+PYTEST += ["--hypothesis-seed=0", *(f"--ignore={folder}" for folder in ELSEWHERE), "tests"]
+
+
+def main() -> int:
+    try:
+        exceptions = read_exceptions(EXCEPTIONS)
+        outcomes = write_copy(COPY)
+        use_copy(COPY)
+        with contextlib.redirect_stderr(io.StringIO()):  # warnings of sizes, and of `view` that could be `pure`
+            build.build()
+    except (build.BuildError, ExceptionsInvalid, NotUnderstood) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+    shutil.rmtree(MARKS, ignore_errors=True)
+    tests = subprocess.run(PYTEST).returncode
+    report = Report(outcomes, {n for file in MARKS.glob("*.json") for n in json.loads(file.read_text())}, exceptions)
+
+    Console().print(report.table())
+    for line in report.lines():
+        print(line)
+    if tests:
+        print("Tests failed on the instrumented contracts: see above; the counts are not kept.", file=sys.stderr)
+        return 1
+    RESULT.write_text(json.dumps(report.counts(), indent=2) + "\n")
+    return 1 if report.lines() else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""The instrumented copy of the project, and the marks that its contracts leave in an EVM."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from bulkhead import build
+from tools.coverage.instrument import BASE, PROBE, PROBE_SOURCE, Instrumenter, Outcome, viewed
+
+COPY = build.BUILD / "coverage"
+MARKS = COPY / "marks"
+
+#: Folders whose branches are not the core's.
+NOT_CORE = ("contracts/mocks/", "contracts/interfaces/")
+
+# No more than keeps the market's functions within the stack: code that nobody moves leaves the marks where they stand.
+_OPTIMIZER = {
+    "enabled": False,
+    "details": {"yul": True, "yulDetails": {"stackAllocation": True, "optimizerSteps": "u:"}},
+}
+
+
+def write_copy(folder: Path) -> list[Outcome]:
+    """Copies `contracts/` with probes; gives what each probe stands for. Raises BuildError, NotUnderstood."""
+    shutil.rmtree(folder / "contracts", ignore_errors=True)
+    instrumenter = Instrumenter()
+    for name, tree in build.ast().items():
+        if not name.startswith("contracts/"):
+            continue
+        text = (build.ROOT / name).read_bytes()
+        probed = viewed(text, tree) if name.startswith(NOT_CORE) else instrumenter.with_probes(name, text, tree)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(probed)
+    shutil.copy(PROBE, folder / PROBE_SOURCE)
+    if not (folder / "node_modules").exists():
+        (folder / "node_modules").symlink_to(build.ROOT / "node_modules")
+    return instrumenter.outcomes
+
+
+def use_copy(folder: Path) -> None:
+    """From here on this process compiles and deploys the copy."""
+    build.ROOT, build.BUILD = folder, folder / ".build"
+    build.SETTINGS = build.SETTINGS | {"optimizer": _OPTIMIZER}
+
+
+def marks(engine: Any) -> set[int]:
+    """Numbers of the outcomes taken in a pyrevm.EVM, in reverted calls too."""
+    numbers = {int(address, 16) - BASE for address in engine.db_accounts}
+    return {number for number in numbers if 0 <= number < 1 << 32}
