@@ -1,4 +1,4 @@
-"""The command `bulkhead`: a local market from deployment to liquidation, in one go."""
+"""The command `bulkhead`: a local market from deployment to liquidation in one go, and deployments to any network."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from bulkhead import deploy
 from bulkhead.chain import AnvilChain, ChainError, RevmChain
 from bulkhead.scenario import ASSETS, EVENTS, Candle, built_in, read_csv
 
@@ -29,7 +30,7 @@ examples:
 
 def parser() -> argparse.ArgumentParser:
     """The arguments."""
-    top = argparse.ArgumentParser(prog="bulkhead", description="Isolated-margin derivatives on a local chain.")
+    top = argparse.ArgumentParser(prog="bulkhead", description="Isolated-margin derivatives.")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, summary in (
         ("demo", "a local market from deployment to liquidation (March 2020)"),
@@ -68,6 +69,16 @@ def parser() -> argparse.ArgumentParser:
             default="anvil",
             help="a node of its own, or the EVM in this process, faster (default: anvil)",
         )
+        command.set_defaults(run=_drive)
+    command = commands.add_parser(
+        "deploy",
+        help="factory and markets to a network, step by step",
+        description=deploy.DESCRIPTION,
+        epilog=deploy.EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    deploy.add_arguments(command)
+    command.set_defaults(run=deploy.run)
     return top
 
 
@@ -75,10 +86,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command; gives the exit code."""
     arguments = parser()
     options = arguments.parse_args(argv)
-    if options.market and not options.prices:
+    if options.run is _drive and options.market and not options.prices:
         arguments.error("--market says whose prices are in a file: it needs --prices FILE")
     try:
-        return _drive(options)
+        code: int = options.run(options)
+        return code
     except KeyboardInterrupt:
         print("bulkhead: interrupted", file=sys.stderr)
         return 130

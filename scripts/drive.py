@@ -1,7 +1,8 @@
 """`bulkhead drive` as a script."""
 
-import sys
+from bulkhead.script import command
 
-from bulkhead.cli import main
+cli = command("drive", "A local market through a crash, from deployment to liquidation.")
 
-sys.exit(main(["drive", *sys.argv[1:]]))
+if __name__ == "__main__":
+    cli()

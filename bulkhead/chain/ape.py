@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bulkhead.chain.address import Address, to_address
-from bulkhead.chain.errors import ChainError
+from bulkhead.chain.errors import ChainError, Rejected
 from bulkhead.chain.web3 import Web3Chain
 
 
@@ -54,6 +54,8 @@ class ApeChain(Web3Chain):
         return self.add_account(ape.accounts.test_accounts.generate_test_account())
 
     def _submit(self, request: dict[str, Any], sender: Address) -> dict[str, Any]:
+        from ape.exceptions import AccountsError
+
         signer = self._signers.get(sender)
         if signer is None:
             raise ChainError(f"ape was given no account {sender}: pass it to ApeChain(accounts=...) or add_account.")
@@ -61,7 +63,10 @@ class ApeChain(Web3Chain):
         fields = {"data": request["data"], "value": int(request["value"], 16), "gas": int(request["gas"], 16)}
         if "to" in request:
             fields["receiver"] = request["to"]
-        transaction = signer.prepare_transaction(create(**fields, chain_id=self.chain_id))
+        try:
+            transaction = signer.prepare_transaction(create(**fields, chain_id=self.chain_id))
+        except AccountsError as error:  # too little ether
+            raise Rejected(" ".join(str(error).split())) from None
         signed = signer.sign_transaction(transaction)
         if signed is None:
             raise ChainError("The transaction was not signed.")

@@ -116,6 +116,10 @@ class Web3Chain(BaseChain):
         """Wei, at the latest block."""
         return int(self.rpc("eth_getBalance", to_address(address), "latest"), 16)
 
+    def nonce(self, address: AddressLike, *, pending: bool = False) -> int:
+        """Transactions sent from an address and mined; with those still waiting if `pending`."""
+        return int(self.rpc("eth_getTransactionCount", to_address(address), "pending" if pending else "latest"), 16)
+
     def code(self, address: AddressLike) -> bytes:
         """Deployed code, b"" for none."""
         return to_bytes(self.rpc("eth_getCode", to_address(address), "latest"))
@@ -222,9 +226,20 @@ class Web3Chain(BaseChain):
     def _simulate(self, request: dict[str, Any], block: str) -> bytes:
         return to_bytes(self._asked("eth_call", lambda: self.rpc("eth_call", request, block)))
 
+    def estimate(self, data: bytes, *, to: AddressLike = None, sender: AddressLike = None) -> int:
+        """Gas of a transaction (without `to`: of a creation) as the node reckons it, unsent. Raises Revert."""
+        request = {"data": "0x" + data.hex()}
+        if to is not None:
+            request["to"] = to_address(to)
+        if sender is not None:
+            request["from"] = to_address(sender)
+        return self._estimate(request)
+
+    def _estimate(self, request: dict[str, Any]) -> int:
+        return int(self._asked("eth_estimateGas", lambda: self.rpc("eth_estimateGas", request)), 16)
+
     def _gas(self, request: dict[str, Any]) -> int:
-        estimate = int(self._asked("eth_estimateGas", lambda: self.rpc("eth_estimateGas", request)), 16)
-        return estimate * GAS_MARGIN[0] // GAS_MARGIN[1]
+        return self._estimate(request) * GAS_MARGIN[0] // GAS_MARGIN[1]
 
     def _submit(self, request: dict[str, Any], sender: Address) -> dict[str, Any]:
         """Hand the transaction over and wait for the mined receipt, as the node words it."""
@@ -238,7 +253,7 @@ class Web3Chain(BaseChain):
     def _fill(self, request: dict[str, Any], sender: Address) -> dict[str, Any]:
         """Nonce and fees: the base fee may double before a block takes it; the tip is what the node suggests."""
         filled: dict[str, Any] = {key: request[key] for key in ("to", "data", "value", "gas") if key in request}
-        filled["nonce"] = self.rpc("eth_getTransactionCount", sender, "pending")
+        filled["nonce"] = self.nonce(sender, pending=True)
         filled["chainId"] = self.chain_id
         base = self.rpc("eth_getBlockByNumber", "latest", False).get("baseFeePerGas")
         if self._price is not None or base is None:

@@ -12,6 +12,9 @@ from typing import Any
 
 ONE = 10**18
 
+#: Terms of a market that are amounts of its token.
+AMOUNTS = ("keeper_floor", "keeper_cap", "liquidation_fee", "min_margin")
+
 
 def rate(value: Decimal) -> int:
     """A fraction as an integer with 18 decimals; exact, or ValueError."""
@@ -61,6 +64,45 @@ class FixedMarginRates:
 
 
 @dataclass(frozen=True)
+class OracleTerms:
+    """An oracle on one Chainlink feed: times in seconds, rates as fractions, prices in collateral per unit.
+
+    heartbeat, deviation   as published for the feed: its largest silence, and how far the true price may lie off
+    max_age                of a price that risk is checked with, since its observation; 0 stands for the heartbeat
+    jump_limit             a larger move between neighbouring rounds voids orders until the next round confirms it
+    lowest, highest        at or beyond them a price is invalid: the bounds of the feed's aggregator
+    sequencer, grace       uptime feed of an L2 (zero where there is none), and the wait after its restart
+    outage_limit           time without a valid price after which the market ends
+    """
+
+    heartbeat: int = 3_600
+    deviation: Decimal = Decimal("0.005")
+    max_age: int = 0
+    jump_limit: Decimal = Decimal("0.1")
+    lowest: Decimal = Decimal(0)
+    highest: Decimal = Decimal(10**12)
+    sequencer: str = "0x" + "00" * 20
+    grace: int = 600
+    outage_limit: int = 86_400
+
+    def encoded(self, feed: str, decimals: int) -> dict[str, Any]:
+        """The contract's OracleSettings for a feed that answers with `decimals`, alone."""
+        bounds = {"minAnswer": amount(self.lowest, decimals), "maxAnswer": amount(self.highest, decimals)}
+        return {
+            "primary": {"proxy": feed, "heartbeat": self.heartbeat, **bounds},
+            "validators": [],
+            "deviation": rate(self.deviation),
+            "spread": 0,
+            "quorum": 0,
+            "maxAge": self.max_age or self.heartbeat,
+            "jumpLimit": rate(self.jump_limit),
+            "sequencer": self.sequencer,
+            "grace": self.grace,
+            "outageLimit": self.outage_limit,
+        }
+
+
+@dataclass(frozen=True)
 class MarketTerms:
     """The immutable terms of a market, without the addresses of its parts."""
 
@@ -85,10 +127,9 @@ class MarketTerms:
         """The contract's MarketConfig for a token of `decimals`; `parts` are its five addresses."""
         rates = ["open_fee", "close_fee", "phi", "phi_to_pool", "smallest_liquidation", "largest_liquidation"]
         rates += ["smallest_reserve", "largest_reserve", "largest_utilisation"]
-        amounts = ("keeper_floor", "keeper_cap", "liquidation_fee", "min_margin")
         fields: dict[str, Any] = {"delay": self.delay, "time_to_live": self.time_to_live}
         fields |= {name: rate(getattr(self, name)) for name in rates}
-        fields |= {name: amount(getattr(self, name), decimals) for name in amounts}
+        fields |= {name: amount(getattr(self, name), decimals) for name in AMOUNTS}
         fields["min_size"] = rate(self.min_size)
         return {camel(name): value for name, value in ({**parts, **fields}).items()}
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bulkhead.build import artifacts
-from bulkhead.chain import Chain, Contract
-from bulkhead.protocol.config import FixedMarginRates, MarketTerms, PerpetualTerms
+from bulkhead.chain import Address, Chain, Contract, Receipt, as_abi
+from bulkhead.protocol.config import FixedMarginRates, MarketTerms, OracleTerms, PerpetualTerms
 
 PIECE = 24_000
 """Bytes of creation code per holding contract; a contract may hold 24,576."""
@@ -20,6 +20,43 @@ class RawCode:
     name: str
     bytecode: bytes
     abi: list[Any] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One transaction of a deployment.
+
+    label     unique in the deployment
+    contract  the name of what is made
+    code      creation code, or the selector of a call; `encoded` are the arguments after it, `args` the same to read
+    address   of what is made, where it follows from the arguments; None for a creation from the sender's next nonce
+    """
+
+    label: str
+    contract: str
+    code: bytes = field(repr=False)
+    encoded: bytes = field(repr=False)
+    args: tuple[Any, ...] = ()
+    address: Address | None = None
+
+    @property
+    def data(self) -> bytes:
+        """What the transaction carries."""
+        return self.code + self.encoded
+
+
+class Journal:
+    """What a deployment asks before it creates a contract, and tells around every transaction. This one forgets all."""
+
+    def found(self, step: Step) -> Address | None:
+        """Where this contract is already, or None."""
+        return None
+
+    def begins(self, step: Step) -> None:
+        """The transaction is about to be sent."""
+
+    def done(self, step: Step, address: Address, receipt: Receipt | None, **facts: str) -> None:
+        """What the step makes is at `address`. No receipt: a transaction before this run has made it."""
 
 
 @dataclass
@@ -38,25 +75,31 @@ class MarketContracts:
 class Deployment:
     """Deploys the factory and its parts on a chain, and markets from it.
 
-    `sender` pays; None is the chain's first account. Errors are those of the chain.
+    `sender` pays; None is the chain's first account. With a `journal` that remembers, what is there is not made again.
+    Labels name the transactions in it. Errors are those of the chain.
     """
 
-    def __init__(self, chain: Chain, sender: str | None = None) -> None:
+    def __init__(self, chain: Chain, sender: str | None = None, journal: Journal | None = None) -> None:
         self.chain = chain
         self.sender = sender
+        self._journal = journal or Journal()
         self._artifacts = artifacts()
         chain.register(*self._artifacts.values())
         pieces = [self._hold(name) for name in ("Market", "Pool", "PositionVault")]
         self.operators = self.deploy("Operators")
         self.factory = self.deploy("Factory", *pieces)
 
-    def deploy(self, name: str, *args: Any) -> Contract:
+    def deploy(self, name: str, *args: Any, label: str = "") -> Contract:
         """Deploys one contract of the project by its name."""
-        return self.chain.deploy(self._artifacts[name], *args, sender=self.sender)
+        return self._create(label or name, self._artifacts[name], *args)
 
     def at(self, name: str, address: str) -> Contract:
         """A contract of the project that is already on the chain."""
         return self.chain.contract(self._artifacts[name], address)
+
+    def oracle(self, feed: str, terms: OracleTerms | None = None, decimals: int = 8, label: str = "") -> Contract:
+        """An oracle on one feed that answers with `decimals`."""
+        return self.deploy("Oracle", (terms or OracleTerms()).encoded(feed, decimals), label=label)
 
     def perpetual_market(
         self,
@@ -65,11 +108,14 @@ class Deployment:
         terms: MarketTerms | None = None,
         instrument: PerpetualTerms | None = None,
         margin: FixedMarginRates | None = None,
+        label: str = "",
     ) -> MarketContracts:
         """A market of perpetuals with fixed margins on an oracle, in a token."""
-        perpetual = self.deploy("Perpetual", (instrument or PerpetualTerms()).encoded())
-        model = self.deploy("FixedMargin", *(margin or FixedMarginRates()).encoded())
-        return self.market(token, oracle, perpetual, model, terms)
+        perpetual = self.deploy(
+            "Perpetual", (instrument or PerpetualTerms()).encoded(), label=f"{label} perpetual".strip()
+        )
+        model = self.deploy("FixedMargin", *(margin or FixedMarginRates()).encoded(), label=f"{label} margin".strip())
+        return self.market(token, oracle, perpetual, model, terms, label=f"{label} market".strip())
 
     def market(
         self,
@@ -78,8 +124,9 @@ class Deployment:
         instrument: Contract,
         margin_model: Contract,
         terms: MarketTerms | None = None,
+        label: str = "market",
     ) -> MarketContracts:
-        """Creates the market of these parts through the factory."""
+        """The market of these parts; created through the factory unless it is there."""
         config = (terms or MarketTerms()).encoded(
             token.call.decimals(),
             token=token.address,
@@ -88,16 +135,32 @@ class Deployment:
             margin_model=margin_model.address,
             operators=self.operators.address,
         )
-        created = self.factory.send.createMarket(config, sender=self.sender).event("MarketCreated")
+        market, pool, vault = self.factory.call.marketOf(config)
+        data = self.factory.encode.createMarket(config)
+        step = Step(label, "Market", data[:4], data[4:], (config,), market)
+        receipt = None
+        if not self.factory.call.isMarket(market):
+            self._journal.begins(step)
+            receipt = self.factory.send.createMarket(config, sender=self.sender)
+        self._journal.done(step, market, receipt, pool=pool, vault=vault)
         return MarketContracts(
-            market=self.at("Market", created.args.market),
-            pool=self.at("Pool", created.args.pool),
+            market=self.at("Market", market),
+            pool=self.at("Pool", pool),
             oracle=oracle,
             instrument=instrument,
             margin_model=margin_model,
             token=token,
             config=config,
         )
+
+    def _create(self, label: str, artifact: Any, *args: Any) -> Contract:
+        step = Step(label, artifact.name, artifact.bytecode, as_abi(artifact).encode_constructor(*args), args)
+        if (there := self._journal.found(step)) is not None:
+            return self.chain.contract(artifact, there)
+        self._journal.begins(step)
+        contract = self.chain.deploy(artifact, *args, sender=self.sender)
+        self._journal.done(step, contract.address, contract.deployment)
+        return contract
 
     def _hold(self, name: str) -> list[str]:
         """Puts the creation code of a contract on the chain, in pieces that a factory reads."""
@@ -108,5 +171,5 @@ class Deployment:
             # PUSH2 length, DUP1, PUSH1 10, RETURNDATASIZE (0), CODECOPY, RETURNDATASIZE, RETURN: return what follows
             loader = bytes.fromhex(f"61{len(piece):04x}80600a3d393df3")
             raw = RawCode(f"{name} code", loader + piece)
-            held.append(self.chain.deploy(raw, sender=self.sender).address)
+            held.append(self._create(f"{name} code {len(held) + 1}", raw).address)
         return held

@@ -1,0 +1,506 @@
+"""Every refusal of the contracts as an exception of its own, with a sentence for who meets it.
+
+A class is named as its error; its fields stand in the order of the error's values, their types say the unit, and
+`said` is the sentence over them. A new error of a contract is a new class here, nothing else. `values` keeps the exact
+integers. Importing this module also teaches `str()` of a plain `Revert` these sentences, without a token's decimals.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from bulkhead.build import artifacts
+from bulkhead.chain import Chain, Contract, Function, Revert, describe
+from bulkhead.model.interfaces.market import Action, Status
+from bulkhead.protocol.units import (
+    PLAIN,
+    Account,
+    Amount,
+    Price,
+    Rate,
+    RoundId,
+    Size,
+    Time,
+    Tokens,
+    Unit,
+    Word,
+    human,
+    snake,
+    texts,
+    units_of,
+)
+
+
+class Refused(Revert):
+    """A contract refused, said why, and nothing has changed. Fields are in human units, `values` exact integers."""
+
+    said: ClassVar[str]
+    units: ClassVar[Mapping[str, Unit]]
+    kinds: ClassVar[dict[str, type[Refused]]] = {}
+
+    def __init__(self, revert: Revert, decimals: int | None) -> None:
+        super().__init__(revert.data, revert._registry, where=revert.where)
+        self.decimals = decimals
+        self.__dict__.update(human(self.units, self.values, decimals))
+
+    def __init_subclass__(cls) -> None:
+        cls.units = units_of(cls)
+        cls.kinds[cls.__name__] = cls
+        describe[cls.__name__] = _described
+
+    def sentence(self) -> str:
+        """What was refused, and what to do about it."""
+        return self.said.format_map(texts(self.units, self.values, self.decimals))
+
+    def __str__(self) -> str:
+        return self.sentence()
+
+
+def typed(revert: Revert, decimals: int | None) -> Revert:
+    """The revert as its own class; as it is where it is no error of ours. `decimals` are those of its amounts."""
+    kind = Refused.kinds.get(revert.name)
+    if kind is None or isinstance(revert, Refused) or len(kind.units) != len(revert.values):
+        return revert
+    return kind(revert, decimals)
+
+
+def _described(revert: Revert) -> str:
+    found = typed(revert, None)
+    # Another contract may have an error of the same name and other values.
+    return f"{revert.name}{tuple(revert.values)}" if found is revert else found.sentence()
+
+
+class TypedContract(Contract):
+    """A contract whose refusals are typed. `name` is the artifact, `decimals` those of the amounts it speaks of."""
+
+    def __init__(self, chain: Chain, name: str, address: Any, decimals: int | None = None) -> None:
+        bound = chain.contract(artifacts()[name], address)
+        super().__init__(chain, bound.address, bound.abi)
+        self.decimals = decimals
+
+    def _caller(self, function: Function) -> Callable[..., Any]:
+        return self._typed(super()._caller(function))
+
+    def _sender(self, function: Function) -> Callable[..., Any]:
+        return self._typed(super()._sender(function))
+
+    def _typed(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(method)
+        def asked(*args: Any, **named: Any) -> Any:
+            try:
+                return method(*args, **named)
+            except Revert as revert:
+                raise typed(revert, self.decimals) from None
+
+        return asked
+
+
+# ---------------------------------------------------------------- market
+
+
+class UnknownPosition(Refused):
+    said = "{position} is no position of this market: check the address, and which market it was opened in."
+    position: Account
+
+
+class WrongStatus(Refused):
+    said = "The position {position} is {status}, and this takes one that is {wanted}."
+    position: Account
+    status: Status
+    wanted: Status
+
+
+class SizeTooSmall(Refused):
+    said = "A size of {size} is below this market's minimum of {minimum}; a part that stays open must reach it too."
+    size: Size
+    minimum: Size
+
+
+class AmountTooLarge(Refused):
+    said = "A size of {amount} is more than a market can hold: ask for less."
+    amount: Size
+
+
+class MarginBelowMinimum(Refused):
+    said = "A margin of {margin} is below this market's minimum of {minimum}: leave or put in at least that much."
+    margin: Tokens
+    minimum: Tokens
+
+
+class MarginTooSmall(Refused):
+    said = (
+        "After fees, premium and losses at the worst price {equity} of margin would be left, and {required} are"
+        " required: put in more margin, take a smaller size, or name a narrower band."
+    )
+    equity: Tokens
+    required: Tokens
+
+
+class ReserveOutOfBounds(Refused):
+    said = "A reserve of {reserve} is outside this market's bounds for the size: ask for {lowest} to {highest}."
+    reserve: Tokens
+    lowest: Tokens
+    highest: Tokens
+
+
+class PremiumAboveLimit(Refused):
+    said = (
+        "The premium is {premium} of notional, above your limit of {limit}: raise max_premium, or trade a smaller size."
+    )
+    premium: Rate
+    limit: Rate
+
+
+class BandInvalid(Refused):
+    said = "The band from {low} to {high} holds no price: name a lowest price above 0 and a highest one not below it."
+    low: Price
+    high: Price
+
+
+class OrderPending(Refused):
+    said = "The position {position} has an order already: execute that one first."
+    position: Account
+
+
+class NoOrder(Refused):
+    said = "The position {position} has no order to execute: it was carried out or voided already, or never made."
+    position: Account
+
+
+class OrderDue(Refused):
+    said = "The order of position {position} can be executed now, and goes first: execute it."
+    position: Account
+
+
+class ReserveNotReached(Refused):
+    said = "Position {position} has gained {gain}, which is less than its reserve of {reserve}: it stays open."
+    position: Account
+    gain: Tokens
+    reserve: Tokens
+
+
+class PriceNotLater(Refused):
+    said = "The newest price, of {time}, is not later than the position's own, of {opened_at}: wait for the next one."
+    time: Time
+    opened_at: Time
+
+
+class NothingToClaim(Refused):
+    said = "Nothing waits in position {position} to be claimed."
+    position: Account
+
+
+class NotTrader(Refused):
+    said = "{caller} is not the trader of this position: only {trader} may direct its claim to another address."
+    caller: Account
+    trader: Account
+
+
+class TransferShort(Refused):
+    said = "Only {received} of {wanted} arrived: the token takes a fee on transfer, and no such token can be used here."
+    received: Tokens
+    wanted: Tokens
+
+
+# ---------------------------------------------------------------- pool and vault
+
+
+class NotMarket(Refused):
+    said = "{caller} is not the market, which alone may ask this: call the market instead."
+    caller: Account
+
+
+class SeriesNotOpen(Refused):
+    said = "Series {series} cannot be traded at {time}: it is unknown, has expired, or too many series are live."
+    series: int
+    time: Time
+
+
+class LiquidityShort(Refused):
+    said = "The pool has {free} free, and a reserve of {asked} was asked for: ask for less, or wait for more liquidity."
+    asked: Tokens
+    free: Tokens
+
+
+class UtilisationAboveCap(Refused):
+    said = "This would commit {utilisation} of the pool, above its cap of {cap}: ask for a smaller reserve."
+    utilisation: Rate
+    cap: Rate
+
+
+class ExitByRequest(Refused):
+    said = "Positions are open or waiting, so that leaving at once is not possible: use request_redeem."
+
+
+class BandBelowIndex(Refused):
+    said = "The band ends at {high}, below the newest price of {index}: let it reach that price at least."
+    high: Price
+    index: Price
+
+
+class NothingToRedeem(Refused):
+    said = "There is nothing to pay out: no request is in line, or the pool has nothing free to pay it with now."
+
+
+class SharesTooFew(Refused):
+    said = "{shares} shares are too few: take enough that they are worth the keeper's fee several times."
+    shares: Amount
+
+
+# ---------------------------------------------------------------- oracle
+
+
+class PriceStale(Refused):
+    said = "The newest price is of {time}, older than the {max_age} seconds allowed: wait for the feed's next round."
+    time: Time
+    max_age: int
+
+
+class PriceInvalid(Refused):
+    said = "The feed answered {answer}, which is no price: wait for its next round."
+    answer: int
+
+
+class PriceDisputed(Refused):
+    said = "Only {agreeing} of the {quorum} feeds needed agree with the price of {index}: wait until they do."
+    index: Price
+    agreeing: int
+    quorum: int
+
+
+class PriceJumped(Refused):
+    said = "The price moved from {previous} to {index}, more than one round may: wait for the next round to confirm it."
+    index: Price
+    previous: Price
+
+
+class InGrace(Refused):
+    said = "The chain was interrupted not long ago: prices count again from {until}."
+    until: Time
+
+    def sentence(self) -> str:
+        """The contract names the largest integer where there is no end yet."""
+        if self.values.until == 2**256 - 1:
+            return "The chain's sequencer is down: prices count again a while after it has come back."
+        return super().sentence()
+
+
+class ProofInvalid(Refused):
+    said = (
+        "Round {round} proves nothing for {after_time}: it takes the primary's first round after that time, and of a"
+        " validator the last one by it, a second later at the earliest."
+    )
+    round: RoundId
+    after_time: Time
+
+
+class PriceNotThereYet(Refused):
+    said = "The feed has no price after {after_time} yet: wait for its next round."
+    after_time: Time
+
+
+class OracleEnded(Refused):
+    said = "The oracle has ended after an outage and has one final price: settle the positions."
+
+
+class SettingInvalid(Refused):
+    said = "The oracle's setting {setting} is {value}, which is out of its range."
+    setting: Word
+    value: int
+
+
+# ---------------------------------------------------------------- operators
+
+
+class OutOfScope(Refused):
+    said = "{operator} may not {action} for {trader} now: the trader must grant it (its grant ends at {expiry})."
+    trader: Account
+    operator: Account
+    action: int
+    expiry: Time
+
+    def sentence(self) -> str:
+        """With the action's name, where it has one."""
+        shown = texts(self.units, self.values, self.decimals)
+        if self.values.action in set(Action):
+            shown["action"] = Action(self.values.action).name.lower().replace("_", " ")
+        if self.values.expiry == 0:
+            return "{operator} may not {action} for {trader}: the trader has granted it nothing.".format_map(shown)
+        return self.said.format_map(shown)
+
+
+class BudgetExceeded(Refused):
+    said = "{operator} may still spend {budget}, and {amount} are asked for: the trader must grant it more."
+    operator: Account
+    amount: Tokens
+    budget: Tokens
+
+
+class SignatureExpired(Refused):
+    said = "The signature was good until {deadline}: sign again with a later deadline."
+    deadline: Time
+
+
+class SignatureInvalid(Refused):
+    said = "This is no signature of {trader} over these terms with nonce {nonce}: it is another's, or used already."
+    trader: Account
+    nonce: int
+
+
+# ---------------------------------------------------------------- creation
+
+
+class ConfigInvalid(Refused):
+    """`value` and `bound` are the contract's integers: their unit depends on the field."""
+
+    said = "The market's {field} is {value}, and it must be {side} {bound}."
+    field: str
+    value: int
+    bound: int
+
+    def sentence(self) -> str:
+        """In the unit of the field, under its name in `MarketTerms`."""
+        name, value, bound = self.values
+        field = snake(name)
+        unit = _TERMS.get(field, PLAIN)
+        told = {"value": unit.text(value, self.decimals), "bound": unit.text(bound, self.decimals)}
+        return self.said.format(field=field, side="at least" if value < bound else "at most", **told)
+
+
+class _Terms:
+    open_fee: Rate
+    close_fee: Rate
+    phi: Rate
+    phi_to_pool: Rate
+    smallest_liquidation: Rate
+    largest_liquidation: Rate
+    smallest_reserve: Rate
+    largest_reserve: Rate
+    largest_utilisation: Rate
+    keeper_floor: Tokens
+    keeper_cap: Tokens
+    liquidation_fee: Tokens
+    min_margin: Tokens
+    min_size: Size
+
+
+_TERMS = units_of(_Terms)
+
+
+class MarketExists(Refused):
+    said = "A market with exactly these terms exists already, at {market}: use it, or change a term."
+    market: Account
+
+
+class CreationFailed(Refused):
+    said = "The {part} could not be created: its code was refused, or the transaction had too little gas."
+    part: str
+
+
+class NotFactory(Refused):
+    said = "{caller} is not the factory, which alone may ask this: create markets through it."
+    caller: Account
+
+
+class ParameterInvalid(Refused):
+    said = "The instrument's {parameter} of {value} (1e18 = 100 %) is out of its range."
+    parameter: str
+    value: int
+
+
+class RatesInvalid(Refused):
+    said = (
+        "Margin rates of {initial} initial, {target} target and {maintenance} maintenance do not fit together:"
+        " 0 < maintenance < target <= initial <= 100 % must hold."
+    )
+    initial: Rate
+    target: Rate
+    maintenance: Rate
+
+
+# ---------------------------------------------------------------- OpenZeppelin
+
+
+class ERC20InsufficientBalance(Refused):
+    said = "{sender} has {balance}, and {needed} are needed: give it more first."
+    sender: Account
+    balance: Amount
+    needed: Amount
+
+
+class ERC20InsufficientAllowance(Refused):
+    said = "{spender} may take {allowance}, and {needed} are needed: approve it first."
+    spender: Account
+    allowance: Amount
+    needed: Amount
+
+
+class ERC20InvalidApprover(Refused):
+    said = "{approver} cannot approve anybody."
+    approver: Account
+
+
+class ERC20InvalidReceiver(Refused):
+    said = "{receiver} cannot receive tokens: name another address."
+    receiver: Account
+
+
+class ERC20InvalidSender(Refused):
+    said = "{sender} cannot send tokens."
+    sender: Account
+
+
+class ERC20InvalidSpender(Refused):
+    said = "{spender} cannot be allowed to spend: name another address."
+    spender: Account
+
+
+class ERC4626ExceededMaxDeposit(Refused):
+    said = "A deposit of {assets} is more than the {max} that {receiver} may bring now."
+    receiver: Account
+    assets: Amount
+    max: Amount
+
+
+class ERC4626ExceededMaxMint(Refused):
+    said = "{shares} shares are more than the {max} that {receiver} may have minted now."
+    receiver: Account
+    shares: Amount
+    max: Amount
+
+
+class ERC4626ExceededMaxRedeem(Refused):
+    said = "{shares} shares are more than the {max} that {owner} may redeem now."
+    owner: Account
+    shares: Amount
+    max: Amount
+
+
+class ERC4626ExceededMaxWithdraw(Refused):
+    said = "{assets} are more than the {max} that {owner} may withdraw now."
+    owner: Account
+    assets: Amount
+    max: Amount
+
+
+class SafeERC20FailedOperation(Refused):
+    said = "The token {token} refused the transfer: check balance and allowance, and whether it blocks an address."
+    token: Account
+
+
+class SafeCastOverflowedUintDowncast(Refused):
+    said = "{value} does not fit into {bits} bits: ask for less."
+    bits: int
+    value: int
+
+
+class SafeCastOverflowedIntDowncast(Refused):
+    said = "{value} does not fit into {bits} signed bits: ask for less."
+    bits: int
+    value: int
+
+
+class ReentrancyGuardReentrantCall(Refused):
+    said = "The contract was called from within one of its own calls: call it after that one is over."

@@ -1,0 +1,206 @@
+"""What a market did, in human units: one class per event of a position's life, its sentence in `str()`.
+
+A class is named as its event; its fields stand in the order of the event's parameters, their types say the unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar, Self
+
+from bulkhead.chain import Address, Event
+from bulkhead.model.interfaces.market import ExitKind, OrderKind, VoidReason
+from bulkhead.protocol.leg import Leg
+from bulkhead.protocol.units import (
+    WAD,
+    Account,
+    Amount,
+    Price,
+    Rate,
+    Shares,
+    Size,
+    Tokens,
+    Unit,
+    human,
+    plain,
+    texts,
+    to_decimal,
+    units_of,
+)
+
+#: Why an order came to nothing, and what it cost.
+WHY = {
+    VoidReason.OUTSIDE_BAND: "its first price was outside its band; it pays the open fee",
+    VoidReason.DISPUTED: "its first price was disputed",
+    VoidReason.LATE: "its first price came after its time to live",
+    VoidReason.UNPROVEN: "nobody proved its price within its time to live; it pays the open fee",
+    VoidReason.SERIES_CLOSED: "its series could not be traded any more at its first price",
+    VoidReason.FUNDING_REFUSED: "the token refused a transfer that it needed",
+    VoidReason.RESERVE_REACHED: "the gain at its price had reached the old reserve already",
+    VoidReason.MARKET_ENDED: "the market has ended",
+}
+
+#: How a position, or a part of it, ended.
+ENDS = {
+    ExitKind.CLOSE: "Closed",
+    ExitKind.LIQUIDATION: "Liquidated",
+    ExitKind.AT_RESERVE: "Closed at its reserve",
+    ExitKind.SETTLEMENT: "Settled",
+}
+
+
+def _leg(raw: Any, decimals: int | None) -> Leg:
+    margin, reserve = (to_decimal(value, decimals or 0) for value in (raw.margin, raw.reserve))
+    return Leg(to_decimal(raw.size, WAD), margin, reserve, to_decimal(raw.maxPremium, WAD), raw.series)
+
+
+def _leg_text(raw: Any, decimals: int | None) -> str:
+    leg = _leg(raw, decimals)
+    side = "short" if raw.size < 0 else "long"
+    return f"{side} {plain(abs(Decimal(leg.size)))} with margin {plain(Decimal(leg.margin))}"
+
+
+class Told:
+    """An event of a contract; fields in human units, `raw` as the chain layer decoded it."""
+
+    said: ClassVar[str]
+    units: ClassVar[Mapping[str, Unit]]
+    kinds: ClassVar[dict[str, type[Told]]] = {}
+
+    def __init__(self, raw: Event, decimals: int) -> None:
+        self.raw, self.decimals = raw, decimals
+        self.__dict__.update(human(self.units, raw.args, decimals))
+
+    def __init_subclass__(cls) -> None:
+        if "said" in cls.__dict__:  # the others are bases
+            cls.units = units_of(cls)
+            cls.kinds[cls.__name__] = cls
+
+    def __str__(self) -> str:
+        return self.said.format_map(texts(self.units, self.raw.args, self.decimals))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self}>"
+
+    @classmethod
+    def of(cls, events: Iterable[Event], address: Address, decimals: int) -> list[Self]:
+        """Those of this class among one contract's events."""
+        kinds = {name: kind for name, kind in Told.kinds.items() if issubclass(kind, cls)}
+        return [kinds[e.name](e, decimals) for e in events if e.address == address and e.name in kinds]
+
+
+class PositionEvent(Told):
+    """Base of the events of a position's life."""
+
+    position: str
+
+
+class OpenRequested(PositionEvent):
+    said = "{trader} asks to open {leg} between {low} and {high}, at a premium of {premium}."
+    position: Account
+    trader: Account
+    leg: Annotated[Leg, Unit(_leg, _leg_text)]
+    low: Price
+    high: Price
+    premium: Rate
+
+
+class Opened(PositionEvent):
+    said = "Opened at {entry} (index {index}) with a margin of {margin} and a reserve of {reserve}."
+    position: Account
+    index: Price
+    entry: Price
+    margin: Tokens
+    reserve: Tokens
+    fee: Tokens
+    keeper_fee: Tokens
+
+
+class OrderVoided(PositionEvent):
+    said = "The order is void, because {reason}. Fees: {fee} and {keeper_fee} for the keeper."
+    position: Account
+    kind: OrderKind
+    reason: Annotated[VoidReason, Unit(lambda raw, _: VoidReason(raw), lambda raw, _: WHY[VoidReason(raw)])]
+    fee: Tokens
+    keeper_fee: Tokens
+
+
+class OrderRequested(PositionEvent):
+    """`amount` is a size to close, or tokens of reserve to add: as `kind` says."""
+
+    said = "Asks to {kind} {amount}, at a premium of {premium}."
+    position: Account
+    kind: OrderKind
+    amount: Amount
+    low: Price
+    high: Price
+    premium: Rate
+
+    def __init__(self, raw: Event, decimals: int) -> None:
+        super().__init__(raw, WAD if raw.args.kind == OrderKind.CLOSE else decimals)
+
+
+class ReserveRaised(PositionEvent):
+    said = "The reserve is {reserve} now, at an index of {index}; the keeper got {keeper_fee}."
+    position: Account
+    index: Price
+    reserve: Tokens
+    keeper_fee: Tokens
+
+
+class Exited(PositionEvent):
+    said = "{kind}: {size} at {mark}; {to_trader} to the trader, {to_pool} to the pool, {to_keeper} to the keeper."
+    position: Account
+    kind: Annotated[ExitKind, Unit(lambda raw, _: ExitKind(raw), lambda raw, _: ENDS[ExitKind(raw)])]
+    size: Size
+    index: Price
+    mark: Price
+    to_trader: Tokens
+    to_pool: Tokens
+    to_keeper: Tokens
+
+
+class MarginChanged(PositionEvent):
+    said = "The margin changed by {change}, to {margin}."
+    position: Account
+    change: Tokens
+    margin: Tokens
+
+
+class PaymentKept(PositionEvent):
+    said = "The token refused to pay {trader} to the trader and {pool} to the pool: claim them."
+    position: Account
+    trader: Tokens
+    pool: Tokens
+
+
+class Claimed(PositionEvent):
+    said = "{amount} were claimed to {to}."
+    position: Account
+    to: Account
+    amount: Tokens
+
+
+class PoolEvent(Told):
+    """Base of the events of an exit from a pool."""
+
+
+class ExitPaid(PoolEvent):
+    said = "Exit {id} is paid: {assets} to {owner} for its shares, {keeper_fee} to the keeper."
+    id: int
+    owner: Account
+    shares: Shares
+    assets: Tokens
+    keeper_fee: Tokens
+
+
+class ExitRenewed(PoolEvent):
+    said = "Exit {id} found no good price and counts from now: execute it after the next one."
+    id: int
+
+
+class ExitKept(PoolEvent):
+    said = "The token refused to pay {assets} to {owner}: claim_exit pays them elsewhere."
+    owner: Account
+    assets: Tokens

@@ -1,0 +1,247 @@
+"""Configuration files: a network, its collateral token, and the markets to be created there.
+
+A file is TOML. Keys are the fields of the classes below; a key that is none of them is refused. `[oracle]`, `[terms]`,
+`[instrument]` and `[margin]` hold for all markets, the same tables inside a market for that one; what neither says is
+the shipped default (bulkhead.protocol.config).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from bulkhead.build import ROOT
+from bulkhead.chain import ZERO, ChainError, to_address
+from bulkhead.protocol.config import FixedMarginRates, MarketTerms, OracleTerms, PerpetualTerms
+
+SHIPPED = ROOT / "networks"
+
+#: Chains on which mocks may stand for tokens and feeds: those of anvil and of ape's own test network.
+LOCAL_CHAINS = (31337, 1337)
+
+T = TypeVar("T")
+
+
+class ConfigError(ValueError):
+    """A configuration file, or an argument, that cannot be used as it is."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """The network. `rpc_env` names the environment variable with its node's URL, `ape` its name in ape.
+
+    `explorer_api` is an Etherscan-compatible API, with the chain's id in the URL where it serves many chains.
+    """
+
+    name: str
+    chain_id: int
+    rpc_env: str = ""
+    ape: str = ""
+    explorer: str = ""
+    explorer_api: str = ""
+
+
+@dataclass(frozen=True)
+class Token:
+    """The collateral: an address with the page that says so, or a mock on a local chain."""
+
+    symbol: str
+    decimals: int
+    address: str = ""
+    source: str = ""
+    mock: bool = False
+
+
+@dataclass(frozen=True)
+class Feed:
+    """A Chainlink proxy: an address with the page that says so, or a mock at `mock_price` on a local chain."""
+
+    description: str
+    decimals: int = 8
+    address: str = ""
+    source: str = ""
+    mock_price: Decimal | None = None
+
+    @property
+    def mock(self) -> bool:
+        """Is it deployed with the markets?"""
+        return self.mock_price is not None
+
+
+@dataclass(frozen=True)
+class Market:
+    """A market of perpetuals with fixed margins."""
+
+    name: str
+    feed: Feed
+    oracle: OracleTerms = field(default_factory=OracleTerms)
+    terms: MarketTerms = field(default_factory=MarketTerms)
+    instrument: PerpetualTerms = field(default_factory=PerpetualTerms)
+    margin: FixedMarginRates = field(default_factory=FixedMarginRates)
+
+
+@dataclass(frozen=True)
+class Network:
+    """A whole file."""
+
+    network: Place
+    token: Token
+    markets: tuple[Market, ...]
+
+    @property
+    def name(self) -> str:
+        """As users call it."""
+        return self.network.name
+
+    @property
+    def digest(self) -> str:
+        """A hash of everything that ends up on chain: other explorers or documentation pages change nothing."""
+        content = asdict(replace(self, network=Place(self.name, self.network.chain_id)))
+        for entry in (content["token"], *(market["feed"] for market in content["markets"])):
+            del entry["source"]
+        return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def shipped() -> dict[str, Path]:
+    """The networks that come with the project, by name."""
+    return {file.stem: file for file in sorted(SHIPPED.glob("*.toml"))}
+
+
+def load(name: str, file: Path | None = None) -> Network:
+    """A shipped network, or the one of that name in a file of yours. Raises ConfigError."""
+    if file is None:
+        file = shipped().get(name)
+        if file is None:
+            raise ConfigError(f"no network {name!r} is shipped; choose {_listed(shipped())}, or give --config FILE")
+    network = read(file)
+    if network.name != name:
+        raise ConfigError(f"{file} is for the network {network.name!r}, not for {name!r}")
+    return network
+
+
+def read(file: Path) -> Network:
+    """A configuration file. Raises ConfigError, in one line that names the file and the key."""
+    try:
+        with file.open("rb") as stream:
+            content = tomllib.load(stream, parse_float=Decimal)
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} is not valid TOML: {error}") from None
+    try:
+        return _network(content)
+    except ConfigError as error:
+        raise ConfigError(f"{file}: {error}") from None
+
+
+SHARED = ("oracle", "terms", "instrument", "margin")
+
+
+def _network(content: dict[str, Any]) -> Network:
+    _allowed(content, ("network", "token", "markets", *SHARED), "the file")
+    shared = {key: _table(content.get(key, {}), f"[{key}]") for key in SHARED}
+    place = _section(Place, content.get("network", {}), "[network]")
+    local = place.chain_id in LOCAL_CHAINS
+    token = _section(Token, content.get("token", {}), "[token]")
+    _addressed(token, local, "[token]", "mock = true")
+    if not 0 <= token.decimals <= 18:
+        raise ConfigError(f"[token]: decimals is {token.decimals}; a market takes tokens of 0 to 18")
+    entries = content.get("markets", [])
+    if not isinstance(entries, list) or not entries:
+        raise ConfigError("there is no market: add [[markets]]")
+    markets = tuple(_market(entry, shared, local) for entry in entries)
+    names = [market.name for market in markets]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"two markets have the same name among {_listed(names)}")
+    return Network(place, token, markets)
+
+
+def _market(entry: Any, shared: dict[str, dict[str, Any]], local: bool) -> Market:
+    table = dict(_table(entry, "[[markets]]"))
+    where = f"market {table.get('name', '?')}"
+    types = get_type_hints(Market)
+    for key in ("feed", *SHARED):
+        if key in table or key in shared:
+            merged = {**shared.get(key, {}), **_table(table.get(key, {}), f"{where}, {key}")}
+            table[key] = _section(types[key], merged, f"{where}, {key}")
+    market = _section(Market, table, where)
+    _addressed(market.feed, local, f"{where}, feed", "mock_price")
+    if market.feed.decimals not in (8, 18):
+        raise ConfigError(f"{where}, feed: decimals is {market.feed.decimals}; feeds have 8 or 18")
+    _address(market.oracle.sequencer, f"{where}, oracle: sequencer")
+    try:
+        market.oracle.encoded(ZERO, market.feed.decimals)
+        market.terms.encoded(18)
+        market.instrument.encoded()
+        market.margin.encoded()
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}") from None
+    return market
+
+
+def _addressed(entry: Token | Feed, local: bool, where: str, mock: str) -> None:
+    """Either an address with its source, or a mock on a local chain."""
+    if entry.mock and not local:
+        raise ConfigError(f"{where}: {mock} is for a local chain only; give address and source")
+    if entry.mock == bool(entry.address):
+        raise ConfigError(f"{where}: give address and source" + (f", or {mock}" if local else ""))
+    if entry.address:
+        _address(entry.address, f"{where}: address")
+        if not entry.source.startswith("https://"):
+            raise ConfigError(f"{where}: source has to be the https:// page that names this address")
+
+
+def _address(text: str, where: str) -> None:
+    try:
+        right = to_address(text)
+    except ChainError as error:
+        raise ConfigError(f"{where}: {error}") from None
+    if text != right:
+        raise ConfigError(f"{where}: {text} is mistyped, or lacks its checksum (as it stands it would be {right})")
+
+
+def _section(kind: type[T], table: Any, where: str) -> T:
+    """A dataclass from a table."""
+    table = _table(table, where)
+    types = get_type_hints(kind)
+    _allowed(table, types, where)
+    for entry in fields(kind):  # type: ignore[arg-type]
+        if entry.name not in table and entry.default is MISSING and entry.default_factory is MISSING:
+            raise ConfigError(f"{where}: {entry.name} is missing")
+    return kind(**{key: _value(types[key], value, f"{where}: {key}") for key, value in table.items()})
+
+
+def _value(kind: Any, value: Any, where: str) -> Any:
+    if kind in (Decimal, Decimal | None):
+        if isinstance(value, bool) or not isinstance(value, int | Decimal) or not Decimal(value).is_finite():
+            raise ConfigError(f"{where} has to be a number, not {value!r}")
+        if value < 0:
+            raise ConfigError(f"{where} is {value}, below zero")
+        return Decimal(value)
+    if type(value) is not kind:
+        what = {int: "a whole number", str: "a text in quotes", bool: "true or false"}[kind]
+        raise ConfigError(f"{where} has to be {what}, not {value!r}")
+    if kind is int and not 0 <= value < 2**32:
+        raise ConfigError(f"{where} is {value}, out of its range")
+    return value
+
+
+def _table(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ConfigError(f"{where} has to be a table, not {value!r}")
+    return value
+
+
+def _allowed(table: dict[str, Any], allowed: Any, where: str) -> None:
+    for key in table:
+        if key not in allowed:
+            raise ConfigError(f"{where}: unknown key {key!r}; allowed are {_listed(allowed)}")
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(names)

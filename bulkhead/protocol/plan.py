@@ -1,0 +1,160 @@
+"""What a deployment will do, found out by doing it in this process first.
+
+The rehearsal runs the very code that deploys, on a chain in memory, with the sender's nonces and with mocks where the
+network has its token and feeds. So the plan knows gas, addresses and the code that has to stand there, and terms that
+the contracts refuse are found before anything is sent.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, fields
+from decimal import Decimal
+from typing import Any
+
+from bulkhead.build import artifacts
+from bulkhead.chain import ZERO, Address, Chain, Contract, EncodingError, Receipt, Revert, RevmChain
+from bulkhead.protocol.config import AMOUNTS, ONE, MarketTerms, amount
+from bulkhead.protocol.deployment import Deployment, Journal, MarketContracts, RawCode, Step
+from bulkhead.protocol.networks import ConfigError, Feed, Network
+from bulkhead.protocol.record import Record
+
+#: Rounds of a feed within a phase: the low bits of a round's id.
+ROUNDS = 2**64 - 1
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A step with its `gas`, where it ends, the `code` that will stand there, and whether it is `there` already."""
+
+    step: Step
+    address: Address
+    code: bytes
+    gas: int
+    there: bool
+
+
+def carry_out(
+    network: Network, chain: Chain, sender: str | None = None, journal: Journal | None = None
+) -> dict[str, MarketContracts]:
+    """Deploys all that a network's file describes; gives the markets by name."""
+    deployment = Deployment(chain, sender, journal)
+    deployment.deploy("Lens")
+    if network.token.mock:
+        token = deployment.deploy("TokenMock", network.token.decimals)
+    else:
+        token = deployment.at("TokenMock", network.token.address)
+    markets: dict[str, MarketContracts] = {}
+    for market in network.markets:
+        feed = market.feed.address
+        if market.feed.mock_price is not None:
+            mock = deployment.deploy("FeedProxyMock", market.feed.decimals, label=f"{market.name} feed")
+            speaker = next(account for account in chain.accounts if account != sender)
+            _speak(mock, market.feed, market.feed.mock_price, speaker)
+            feed = mock.address
+        oracle = deployment.oracle(feed, market.oracle, market.feed.decimals, label=f"{market.name} oracle")
+        markets[market.name] = deployment.perpetual_market(
+            token, oracle, market.terms, market.instrument, market.margin, label=market.name
+        )
+    return markets
+
+
+def rehearse(network: Network, chain_id: int, sender: str | None, nonce: int, record: Record | None) -> list[Planned]:
+    """The steps in order. `nonce` is the sender's next; steps on `record` keep theirs.
+
+    Raises ConfigError for terms that the contracts refuse, RecordError where record or chain have something else.
+    """
+    chain = RevmChain(chain_id)
+    if sender is not None:
+        chain.set_balance(sender, ONE * 1_000)
+    _stand_ins(chain, network)
+    rehearsal = _Rehearsal(chain, sender or chain.accounts[1], nonce, record)
+    try:
+        carry_out(network, chain, rehearsal.sender, rehearsal)
+    except Revert as revert:
+        raise ConfigError(f"{rehearsal.label}: {_sentence(revert, network.token.decimals)}") from None
+    except EncodingError as error:
+        raise ConfigError(str(error)) from None
+    return rehearsal.planned
+
+
+class _Rehearsal(Journal):
+    """Sees to it that every contract is created from the nonce it will have, and notes what comes of it."""
+
+    def __init__(self, chain: RevmChain, sender: str, nonce: int, record: Record | None) -> None:
+        self.sender, self.planned, self.label = sender, list[Planned](), ""
+        self._chain, self._next, self._record = chain, nonce, record
+        self._used = 0  # RevmChain counts creations only
+
+    def begins(self, step: Step) -> None:
+        self.label = step.label
+        if self._there(step):
+            nonce = self._record.steps[step.label]["nonce"]  # type: ignore[union-attr]
+        else:
+            nonce, self._next = self._next, self._next + 1
+        if step.address is None:
+            for _ in range(nonce - self._used):
+                self._chain.deploy(RawCode("nothing", b"\0"), sender=self.sender)
+            self._used = nonce + 1
+
+    def done(self, step: Step, address: Address, receipt: Receipt | None, **facts: str) -> None:
+        assert receipt is not None
+        there, code = self._there(step), self._chain.code(address)
+        if there:
+            self._record.compare(step, address, code)  # type: ignore[union-attr]
+        self.planned.append(Planned(step, address, code, receipt.gas_used, there))
+
+    def _there(self, step: Step) -> bool:
+        return self._record is not None and step.label in self._record.steps
+
+
+def _stand_ins(chain: RevmChain, network: Network) -> None:
+    """Mocks at the addresses of the real token and feeds."""
+    made = artifacts()
+    if network.token.address:
+        mock = chain.deploy(made["TokenMock"], network.token.decimals)
+        chain.set_code(network.token.address, chain.code(mock))
+    for market in network.markets:
+        if market.feed.address:
+            price = max(Decimal(1), 2 * market.oracle.lowest)
+            _speak(_stand_in(chain, market.feed.address, market.feed.decimals), market.feed, price, chain.accounts[0])
+        if market.oracle.sequencer != ZERO:
+            up = _stand_in(chain, market.oracle.sequencer, 0)
+            up.send.push(0, chain.timestamp - 10 * market.oracle.grace - 1, chain.timestamp)
+
+
+def _stand_in(chain: RevmChain, address: str, decimals: int) -> Contract:
+    made = artifacts()["FeedProxyMock"]
+    chain.set_code(address, chain.code(chain.deploy(made, decimals)))
+    feed = chain.contract(made, address)
+    feed.send.newPhase()
+    return feed
+
+
+def _speak(feed: Contract, described: Feed, price: Decimal, speaker: str) -> None:
+    """Two rounds of a mock feed, unless it has them: a price without a predecessor proves nothing."""
+    while _rounds(feed) < 2:
+        now = feed.chain.timestamp
+        feed.send.push(amount(price, described.decimals), now, now, sender=speaker)
+
+
+def _rounds(feed: Contract) -> int:
+    try:
+        return int(feed.call.latestRoundData()[0]) & ROUNDS
+    except Revert:
+        return 0
+
+
+def _sentence(revert: Revert, decimals: int) -> str:
+    """A refusal in the words of a configuration file."""
+    if revert.name == "ConfigInvalid":
+        key = re.sub("[A-Z]", lambda letter: "_" + letter[0].lower(), revert.values.field)
+        kinds = {entry.name: entry.type for entry in fields(MarketTerms)}
+        unit = 10**decimals if key in AMOUNTS else ONE if kinds.get(key) == "Decimal" else 1
+        value, bound = (Decimal(number) / unit for number in (revert.values.value, revert.values.bound))
+        relation = "at least" if value < bound else "at most"
+        return f"{key} is {value:f}, it has to be {relation} {bound:f}"
+    if revert.name == "SettingInvalid":
+        setting: Any = bytes(revert.values.setting).rstrip(b"\0").decode()
+        return f"the oracle refuses its setting {setting}: {revert.values.value}"
+    return revert.sentence()

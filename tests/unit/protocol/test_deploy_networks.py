@@ -1,0 +1,121 @@
+"""Configuration files: the shipped ones, and what is refused in which words."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from bulkhead.protocol.networks import ConfigError, Network, load, read, shipped
+
+GOOD = """
+[network]
+name = "mine"
+chain_id = 11155111
+
+[token]
+symbol = "USDC"
+decimals = 6
+address = "0x1c7D4B196Cb0C7B01d743Fbc6116a902379C7238"
+source = "https://developers.circle.com"
+
+[terms]
+open_fee = 0.001
+
+[[markets]]
+name = "ETH"
+[markets.feed]
+description = "ETH / USD"
+address = "0x694AA1769357215DE4FAC081bf1f309aDC325306"
+source = "https://docs.chain.link"
+[markets.terms]
+close_fee = 0.002
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "mine.toml"
+    file.write_text(text)
+    return file
+
+
+def test_the_shipped_networks() -> None:
+    networks = {name: load(name) for name in shipped()}
+    chains = {name: network.network.chain_id for name, network in networks.items()}
+    assert chains == {"local": 31337, "sepolia": 11155111, "arbitrum-sepolia": 421614, "base-sepolia": 84532}
+    for name, network in networks.items():
+        assert network.name == name
+        assert [market.feed.description for market in network.markets] == ["ETH / USD", "BTC / USD"]
+        entries = [network.token, *(market.feed for market in network.markets)]
+        assert all(entry.mock or entry.source.startswith("https://") for entry in entries)
+        assert all(entry.mock == (name == "local") for entry in entries)
+        assert name == "local" or str(network.network.chain_id) in network.network.explorer_api
+
+
+def test_defaults_shared_tables_and_a_market_s_own(tmp_path: Path) -> None:
+    (market,) = read(written(tmp_path, GOOD)).markets
+    assert (market.terms.open_fee, market.terms.close_fee) == (Decimal("0.001"), Decimal("0.002"))
+    assert market.terms.time_to_live == 3_900
+    assert market.oracle.encoded(market.feed.address, 8)["maxAge"] == 3_600
+
+
+def test_the_digest_is_of_what_ends_up_on_chain(tmp_path: Path) -> None:
+    def digest(*change: str) -> str:
+        return read(written(tmp_path, GOOD.replace(*change) if change else GOOD)).digest
+
+    assert digest("https://docs.chain.link", "https://docs.chain.link/other") == digest()
+    assert digest("close_fee = 0.002", "close_fee = 0.003") != digest()
+    assert (
+        digest("0x694AA1769357215DE4FAC081bf1f309aDC325306", "0x1b44F3514812d835EB1BDB0acB33d3fA3351Ee43") != digest()
+    )
+
+
+BAD = {
+    'symbol = "USDC"': ("symbl = 1", r"\[token\]: unknown key 'symbl'; allowed are symbol, decimals, address"),
+    "[terms]": ("[term]", "the file: unknown key 'term'; allowed are network, token, markets, oracle, terms"),
+    "close_fee = 0.002": ("heartbeat = 1", "market ETH, terms: unknown key 'heartbeat'; allowed are delay"),
+    'name = "ETH"': ("", "market ?.*: name is missing"),
+    "chain_id = 11155111": ('chain_id = "1"', "chain_id has to be a whole number, not '1'"),
+    "decimals = 6": ("decimals = 19", "decimals is 19; a market takes tokens of 0 to 18"),
+    "open_fee = 0.001": ('open_fee = "0.1 %"', "open_fee has to be a number, not '0.1 %'"),
+    "close_fee": ("keeper_cap = -1 #", "keeper_cap is -1, below zero"),
+    "0.001": ("0.0000000000000000001", "has more than 18 decimals"),
+    "0.002": ("nan", "has to be a number"),
+    "325306": ("325307", "address: 0x694AA1769357215DE4FAC081bf1f309aDC325307 is mistyped"),
+    "9C7238": ("9C72", "is not an address"),
+    'source = "https://docs.chain.link"': ("", "source has to be the https:// page that names this address"),
+    'description = "ETH / USD"': ('description = "ETH / USD"\nmock_price = 1', "mock_price is for a local chain only"),
+    'address = "0x1c7D4B196Cb0C7B01d743Fbc6116a902379C7238"': ("", r"\[token\]: give address and source"),
+    "[markets.feed]": ("[markets.feed]\ndecimals = 6", "decimals is 6; feeds have 8 or 18"),
+    "[[markets]]": ("[markets]", "there is no market"),
+    "[markets.terms]": ("", "market ETH, feed: unknown key 'close_fee'"),
+    'name = "mine"': ("", r"\[network\]: name is missing"),
+    "[[markets]]\n": ("markets = [1]\n[[others]]\n", "unknown key 'others'"),
+    "[token]": ("[token", "is not valid TOML"),
+}
+
+
+@pytest.mark.parametrize("line", BAD)
+def test_a_refusal_names_the_file_and_the_key(line: str, tmp_path: Path) -> None:
+    replacement, message = BAD[line]
+    file = written(tmp_path, GOOD.replace(line, replacement, 1))
+    with pytest.raises(ConfigError, match=message) as caught:
+        read(file)
+    assert str(caught.value).startswith(str(file)) and "\n" not in str(caught.value)
+
+
+def test_two_markets_of_one_name(tmp_path: Path) -> None:
+    once = GOOD[GOOD.index("[[markets]]") :]
+    with pytest.raises(ConfigError, match="two markets have the same name"):
+        read(written(tmp_path, GOOD + once))
+
+
+def test_files_that_are_not_there_or_for_another_network(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no network 'nowhere' is shipped; choose arbitrum-sepolia, base-sepolia"):
+        load("nowhere")
+    with pytest.raises(ConfigError, match=r"absent.toml cannot be read: No such file"):
+        load("mine", tmp_path / "absent.toml")
+    with pytest.raises(ConfigError, match="is for the network 'mine', not for 'sepolia'"):
+        load("sepolia", written(tmp_path, GOOD))
+    assert isinstance(load("mine", written(tmp_path, GOOD)), Network)

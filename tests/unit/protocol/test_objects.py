@@ -1,0 +1,604 @@
+"""The objects of the front door, through the whole life of positions and pools."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from eth_account import Account
+
+from bulkhead import Protocol
+from bulkhead.build import artifacts, ast
+from bulkhead.chain import AnvilChain, Web3Chain
+from bulkhead.cli import main
+from bulkhead.model.interfaces.market import Action, ExitKind, OrderKind, Status, VoidReason
+from bulkhead.protocol import Deployment, Leg, Market, Oracle, Refused, errors
+from bulkhead.protocol.events import (
+    ENDS,
+    WHY,
+    Claimed,
+    Exited,
+    ExitKept,
+    ExitPaid,
+    ExitRenewed,
+    MarginChanged,
+    Opened,
+    OpenRequested,
+    OrderRequested,
+    OrderVoided,
+    PaymentKept,
+    ReserveRaised,
+    Told,
+)
+from bulkhead.protocol.oracle import Feed
+from bulkhead.protocol.units import SHARE_OFFSET, snake
+from tests.unit.protocol.conftest import Door
+from tests.unit.protocol.test_errors import end, kept
+from tests.world import World
+
+E18 = 10**18
+
+
+def enum(name: str) -> list[str]:
+    """Members of a Solidity enum, in order, as Python names them."""
+    sources: Any = ast()
+    (found,) = [
+        node
+        for source, tree in sources.items()
+        if source == "contracts/interfaces/IMarket.sol"
+        for node in tree["nodes"]
+        if node["nodeType"] == "EnumDefinition" and node["name"] == name
+    ]
+    return [snake(member["name"]).removeprefix("_").upper() for member in found["members"]]
+
+
+def test_every_reason_and_every_end_has_its_words() -> None:
+    assert [reason.name for reason in VoidReason] == enum("VoidReason") and set(WHY) == set(VoidReason)
+    assert [kind.name for kind in ExitKind] == enum("ExitKind") and set(ENDS) == set(ExitKind)
+    for kind in (Status, OrderKind, Action):
+        assert [member.name for member in kind] == enum(kind.__name__)
+
+
+def test_every_event_of_a_market_is_told(door: Door) -> None:
+    declared = {event.name: event for event in door.market.contract.abi.events}
+    assert set(declared) <= set(Told.kinds)
+    pool = {event.name: event for event in door.market.pool.contract.abi.events}
+    for name, kind in Told.kinds.items():
+        raw = (declared | pool)[name]
+        values = raw._make(range(len(raw._items)))
+        assert list(kind.units) == [snake(field) for field in values._fields]
+
+
+def test_importing_the_package_is_cheap() -> None:
+    probe = (
+        "import bulkhead, sys; print(sorted(m for m in sys.modules if m.startswith(('bulkhead', 'web3', 'pyrevm'))))"
+    )
+    told = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout
+    assert told.strip() == "['bulkhead']"
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        import bulkhead
+
+        _ = bulkhead.Nothing
+
+
+# ---------------------------------------------------------------- a life
+
+
+def test_open_liquidate_and_close_on_every_backend(any_door: Door) -> None:
+    door = any_door
+    market, protocol = door.market, door.protocol
+    before = market.token.balance(door.trader)
+    position = door.request()
+    assert (position.status, position.size, position.entry, position.order) == (Status.PENDING, 10, None, None)
+    assert (position.margin, position.reserve, position.trader) == (1_000, 5_000, door.trader)
+    assert repr(position).endswith(": pending, long 10, margin 1,000, reserve 5,000>")
+    with pytest.raises(errors.PriceNotThereYet):
+        market.execute(position)
+
+    protocol.set_price(2_000)
+    opened = market.execute(position, sender=door.keeper)
+    assert isinstance(opened, Opened) and opened.index == 2_000
+    assert (position.status, position.entry, position.series) == (Status.OPEN, Decimal(2_001), 0)
+    assert position.margin == opened.margin < 1_000 and position.reserve == opened.reserve == 5_000
+    assert market.token.balance(door.keeper) == opened.keeper_fee > 0
+    assert " open, long 10 at 2,001, " in repr(position)
+
+    low, high = position.healthy_range()
+    assert high == Decimal("Infinity") and position.health(low).healthy
+    assert not position.health(low - Decimal(1) / E18).healthy
+    assert market.liquidate([position]) == [] and market.unhealthy([position]) == []
+
+    protocol.set_price(1_930)
+    assert market.unhealthy([position]) == [position]
+    assert not position.health().healthy
+    (exited,) = market.liquidate([position], sender=door.keeper)
+    assert (exited.kind, exited.position, exited.index) == (ExitKind.LIQUIDATION, position.address, 1_930)
+    assert position.size == 10 - exited.size
+    assert str(exited).startswith(f"Liquidated: {exited.size} at 1,930; 0 tokens to the trader, ")
+
+    position.close()
+    assert position.order == (OrderKind.CLOSE, position.size)
+    protocol.set_price(1_940)
+    closed = market.execute(position, sender=door.keeper)
+    assert isinstance(closed, Exited) and closed.kind is ExitKind.CLOSE
+    assert market.token.balance(door.trader) == before - 1_000 + closed.to_trader
+    assert position.status is Status.CLOSED and repr(position).endswith(": closed>")
+    kinds = [type(event) for event in position.events()]
+    assert kinds == [OpenRequested, Opened, Exited, OrderRequested, Exited]
+
+
+def test_short_position(door: Door) -> None:
+    position = door.open(size=-10)
+    low, high = position.healthy_range()
+    assert low == 0 and position.health(high).healthy and not position.health(high + Decimal(1) / E18).healthy
+    assert position.size == -10 and ": open, short 10 at 1,999, " in repr(position)
+
+
+def test_legs_open_together_or_not_at_all(door: Door) -> None:
+    legs = Leg(10, 1_000, 5_000), Leg(-5, 1_000, 2_000)
+    both = door.market.request(*legs, band=(1_990, 2_010), sender=door.trader)
+    assert [position.size for position in both] == [10, -5]
+    door.protocol.set_price(2_011)
+    for position in both:
+        voided = door.market.execute(position)
+        assert isinstance(voided, OrderVoided) and voided.reason is VoidReason.OUTSIDE_BAND
+        assert str(voided).startswith("The order is void, because its first price was outside its band; it pays")
+    (requested,) = (event for event in both[1].events() if isinstance(event, OpenRequested))
+    assert requested.leg == Leg(Decimal(-5), Decimal(1_000), Decimal(2_000))
+    assert (requested.low, requested.high, requested.trader) == (1_990, 2_010, door.trader)
+    assert "asks to open short 5 with margin 1,000 between 1,990 and 2,010" in str(requested)
+
+
+def test_an_order_that_nobody_proves_is_void(door: Door) -> None:
+    position = door.request()
+    door.protocol.wait(4_000)
+    voided = door.market.execute(position)
+    assert isinstance(voided, OrderVoided) and voided.reason is VoidReason.UNPROVEN
+
+
+def test_margin_in_and_out(door: Door) -> None:
+    position = door.open()
+    before = position.margin
+    position.add_margin("100.000001")
+    assert position.margin == before + Decimal("100.000001")
+    position.remove_margin(50, sender=door.trader)
+    added, removed = (event for event in position.events() if isinstance(event, MarginChanged))
+    assert (added.change, removed.change, removed.margin) == (Decimal("100.000001"), -50, position.margin)
+    assert str(removed) == f"The margin changed by -50 tokens, to {position.margin:,} tokens."
+    position.add_margin(1, sender=door.other)
+
+
+def test_reserve_raised_and_reached(door: Door) -> None:
+    position = door.open(reserve=1_100)
+    position.raise_reserve(100)
+    assert position.order == (OrderKind.RAISE_RESERVE, 100)
+    door.protocol.set_price(2_000)
+    raised = door.market.execute(position)
+    assert isinstance(raised, ReserveRaised) and raised.reserve == position.reserve == 1_200
+    door.protocol.set_price(2_150)
+    exited = door.market.close_at_reserve(position, sender=door.keeper)
+    assert exited.kind is ExitKind.AT_RESERVE and exited.to_trader > 2_000
+    assert [str(event) for event in position.events() if isinstance(event, OrderRequested)] == [
+        "Asks to raise reserve 100, at a premium of 0 %."
+    ]
+
+
+def test_part_of_a_position_within_a_band(door: Door) -> None:
+    position = door.open()
+    position.close("2.5", band=(2_050, 2_200))
+    door.protocol.set_price(2_000)
+    voided = door.market.execute(position)
+    assert isinstance(voided, OrderVoided) and (voided.kind, position.size) == (OrderKind.CLOSE, 10)
+    position.close("2.5")
+    door.protocol.set_price(2_000)
+    door.market.execute(position)
+    assert position.size == Decimal("7.5")
+    asked = [str(event) for event in position.events() if isinstance(event, OrderRequested)]
+    assert len(asked) == 2 and all(text.startswith("Asks to close 2.5, at a premium of ") for text in asked)
+
+
+def test_what_a_token_refuses_is_claimed(door: Door) -> None:
+    position = kept(door)
+    owed = position.claimable
+    assert owed.trader > 900 and owed.pool == 0
+    assert any(isinstance(event, PaymentKept) and event.trader == owed.trader for event in position.events())
+    before = door.market.token.balance(door.other)
+    position.claim(door.other)
+    assert door.market.token.balance(door.other) == before + owed.trader
+    (claimed,) = (event for event in position.events() if isinstance(event, Claimed))
+    assert (claimed.to, claimed.amount) == (door.other, owed.trader)
+    assert position.claimable == (0, 0)
+
+
+def test_an_ended_market_is_settled(door: Door) -> None:
+    position, waiting = door.open(), door.request()
+    end(door)
+    assert door.market.oracle.final() == (2_000, door.market.oracle.final().time)  # type: ignore[union-attr]
+    exited, voided = door.market.settle([position, waiting])
+    assert isinstance(exited, Exited) and exited.kind is ExitKind.SETTLEMENT
+    assert isinstance(voided, OrderVoided) and voided.reason is VoidReason.MARKET_ENDED
+    assert door.market.settle([position]) == []
+
+
+def test_positions_by_address(door: Door) -> None:
+    position = door.open()
+    same = door.market.position(position.address)
+    assert same == position and len({same, position}) == 1 and same != door.market
+    assert repr(door.market.position(door.stranger)).endswith(": none>")
+
+
+def test_another_instrument(world: World) -> None:
+    """Two legs of a dated family, settled at their expiry: the door knows nothing of perpetuals."""
+    oracle = Oracle(world.chain, world.oracle.address, [world.feed.proxy.address])
+    market = Market(world.chain, world.dated.market.address, oracle)
+    long, short = market.request(
+        Leg(10, 6_000, 5_000, series=2), Leg(-5, 3_000, 2_000, series=1), band=(1_900, 2_100), sender=world.trader
+    )
+    world.price(2_000 * E18)
+    assert all(isinstance(market.execute(position), Opened) for position in (long, short))
+    assert (long.series, long.entry, short.series, short.entry) == (2, 502, 1, 998)
+    world.wait(world.expiry - world.chain.timestamp)
+    proof = world.price(2_100 * E18)
+    assert market.settle([long, short]) == []
+    world.dated.instrument.send.fix(1, proof)
+    assert [event.mark for event in market.settle([long, short]) if isinstance(event, Exited)] == [600, 1_000]
+
+
+# ---------------------------------------------------------------- numbers
+
+
+@pytest.mark.parametrize("decimals", [8, 18])
+def test_other_tokens(decimals: int) -> None:
+    door = Door.of(Protocol.local(decimals=decimals, prices={"BTC": "60000.5"}))
+    position = door.request(size="0.5", margin=Decimal("3000.00000001"), reserve=5_000)
+    assert position.margin == Decimal("3000.00000001")
+    with pytest.raises(ValueError, match=f"margin is .*, which has more than {decimals} decimals"):
+        door.request(size=1, margin=Decimal(1_000) + Decimal(1) / 10**19, reserve=5_000)
+    assert door.protocol.market("BTC").oracle.latest().price == Decimal("60000.5")
+
+
+@pytest.mark.parametrize("name", ["size", "margin", "reserve", "max_premium"])
+def test_floats_are_refused_at_the_door(door: Door, name: str) -> None:
+    with pytest.raises(TypeError, match=f"{name} is the float 0.1, which is not exact"):
+        door.request(**{name: 0.1})
+
+
+def test_floats_are_refused_everywhere_else(door: Door) -> None:
+    position, pool, wrong = door.open(), door.market.pool, 0.5
+    for call in (
+        lambda: door.request(band=(wrong, 2_000)),
+        lambda: position.close(wrong),  # type: ignore[arg-type]
+        lambda: position.add_margin(wrong),  # type: ignore[arg-type]
+        lambda: position.health(wrong),  # type: ignore[arg-type]
+        lambda: pool.deposit(wrong),  # type: ignore[arg-type]
+        lambda: pool.request_redeem(wrong),  # type: ignore[arg-type]
+        lambda: door.market.token.approve(pool, wrong),  # type: ignore[arg-type]
+        lambda: door.protocol.set_price(wrong),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(TypeError, match=r"is the float 0\.5, which is not exact: write '0\.5'"):
+            call()
+
+
+# ---------------------------------------------------------------- pool
+
+
+def test_liquidity_in_and_out(door: Door) -> None:
+    pool, provider, token = door.market.pool, door.other, door.market.token
+    assert pool.contract.call.decimals() == token.decimals + SHARE_OFFSET
+    assert (pool.total_assets, pool.liquidity, pool.due_exits) == (1_000_000, (0, 1_000_000), 0)
+    shares = pool.deposit(500, sender=provider)
+    assert shares == pool.shares(provider) == pool.preview_deposit(500)
+    assert pool.mint(shares, sender=provider) == pool.preview_mint(shares) == 500
+    assert pool.preview_withdraw(100) == pool.withdraw(100, sender=provider)
+    left = pool.shares(provider)
+    assert pool.preview_redeem(left) == pool.redeem(left, sender=provider) == 900
+    assert pool.shares(provider) == 0
+
+
+def test_exit_by_request(door: Door) -> None:
+    pool, provider = door.market.pool, door.protocol.provider
+    door.open(reserve=20_000)
+    assert pool.liquidity.committed == 20_000
+    first = pool.request_redeem(pool.shares(provider) / 2, sender=provider)
+    second = pool.request_redeem(1_000, sender=provider)
+    assert pool.due_exits > 500_000
+    assert pool.exit(second) == (provider, 1_000, 1) and pool.exit(99) is None
+    with pytest.raises(errors.PriceNotThereYet):
+        pool.execute_exit()
+    door.protocol.set_price(2_010)
+    before = door.market.token.balance(provider)
+    (paid,) = pool.execute_exit(sender=door.keeper)
+    assert isinstance(paid, ExitPaid) and (paid.id, paid.owner) == (first, provider)
+    assert paid.assets == door.market.token.balance(provider) - before
+    assert pool.exit(first) is None
+    assert str(paid).startswith(f"Exit {first} is paid: ")
+
+    door.token.send.setBlocked(provider, True)
+    paid, refused = pool.execute_exit(sender=door.keeper)
+    assert isinstance(paid, ExitPaid) and paid.shares == 1_000
+    assert isinstance(refused, ExitKept) and refused.assets == paid.assets
+    pool.claim_exit(door.stranger, sender=provider)
+    assert door.market.token.balance(door.stranger) == paid.assets
+
+
+def test_exit_without_a_price_is_renewed(door: Door) -> None:
+    pool, provider = door.market.pool, door.protocol.provider
+    door.open()
+    id = pool.request_redeem(1_000, sender=provider)
+    door.protocol.wait(4_000)
+    assert [type(told) for told in pool.execute_exit()] == [ExitRenewed]
+    assert pool.exit(id) is not None
+
+
+def test_exit_needs_no_proof_while_nothing_is_open(door: Door) -> None:
+    pool, provider = door.market.pool, door.protocol.provider
+    pool.request_redeem(1_000, sender=provider)
+    assert [type(told) for told in pool.execute_exit()] == [ExitPaid]
+
+
+# ---------------------------------------------------------------- operators
+
+
+def test_operators_act_within_their_grant(any_door: Door) -> None:
+    door, market = any_door, any_door.market
+    operators, signer = market.operators, Account.from_key(b"\7" * 32)
+    assert operators is not None
+    now = door.protocol.chain.timestamp
+    actions = {Action.OPEN, Action.CLOSE}
+    operators.grant(market, door.other, actions, expiry=now + 10_000, budget="2500.5", sender=door.trader)
+    position = market.open(10, 1_000, 5_000, trader=door.trader, sender=door.other)
+    assert position.trader == door.trader
+    grant = operators.grant_of(door.trader, market, door.other)
+    assert (grant.actions, grant.expiry, grant.budget) == (actions, now + 10_000, Decimal("1500.5"))
+    door.protocol.set_price(2_000)
+    market.execute(position)
+    with pytest.raises(errors.OutOfScope) as refused:
+        position.remove_margin(1, sender=door.other)
+    assert refused.value.action == Action.REMOVE_MARGIN and "may not remove margin for" in str(refused.value)
+    position.close(sender=door.other)
+    operators.revoke(market, door.other, sender=door.trader)
+    assert operators.grant_of(door.trader, market, door.other).actions == frozenset()
+
+    permit = operators.permit(
+        signer.address, market, door.other, [Action.OPEN], expiry=now + 10_000, deadline=now + 10_000
+    )
+    operators.submit(permit, permit.sign(signer), sender=door.stranger)
+    assert operators.grant_of(signer.address, market, door.other).budget is None
+    with pytest.raises(errors.SignatureInvalid):
+        operators.submit(permit, permit.sign(signer))
+
+
+def test_a_used_up_nonce(door: Door) -> None:
+    operators, chain = door.market.operators, door.protocol.chain
+    assert operators is not None
+    operators.revoke_nonce(sender=door.trader)
+    permit = operators.permit(door.trader, door.market, door.other, [], expiry=0, deadline=chain.timestamp)
+    assert permit.typed_data["message"]["nonce"] == 1
+
+
+# ---------------------------------------------------------------- proofs
+
+
+def test_proof_among_many_rounds(door: Door) -> None:
+    position = door.request()
+    for price in range(2_000, 2_020):
+        door.push(price * 10**8)
+    opened = door.market.execute(position)
+    assert isinstance(opened, Opened) and opened.index == 2_000
+
+
+def test_proof_from_the_phase_of_the_commit(door: Door) -> None:
+    position = door.request()
+    door.push(2_001 * 10**8)
+    door.feed.send.newPhase()
+    for price in (2_002, 2_003, 2_004):
+        door.push(price * 10**8)
+    opened = door.market.execute(position)
+    assert isinstance(opened, Opened) and opened.index == 2_001
+
+
+def test_proof_where_clocks_differ(door: Door) -> None:
+    """A round that came on chain after the due time, yet was seen before it, is no first price."""
+    position = door.request()
+    seen = door.protocol.chain.timestamp + 5
+    door.protocol.wait(60)
+    door.feed.send.push(2_001 * 10**8, seen, door.protocol.chain.timestamp)
+    with pytest.raises(errors.PriceNotThereYet):
+        door.market.execute(position)
+    door.push(2_002 * 10**8)
+    opened = door.market.execute(position)
+    assert isinstance(opened, Opened) and opened.index == 2_002
+
+
+@pytest.fixture
+def three_feeds(door: Door) -> tuple[Door, list[Any]]:
+    """The door of a market whose oracle has two validators, one of them in its second phase."""
+    chain, deployment = door.protocol.chain, Deployment(door.protocol.chain)
+    feeds = [deployment.deploy("FeedProxyMock", 8) for _ in range(3)]
+    feeds[2].send.newPhase()
+    for _ in range(2):
+        say(door, feeds, 2_000)
+    config = {"heartbeat": 3_600, "minAnswer": 1, "maxAnswer": 10**20}
+    settings = {
+        "primary": config | {"proxy": feeds[0].address},
+        "validators": [config | {"proxy": feed.address} for feed in feeds[1:]],
+        "deviation": E18 // 200,
+        "spread": E18 // 100,
+        "quorum": 1,
+        "maxAge": 3_600,
+        "jumpLimit": 0,
+        "sequencer": "0x" + "00" * 20,
+        "grace": 0,
+        "outageLimit": 86_400,
+    }
+    contract = deployment.deploy("Oracle", settings)
+    oracle = Oracle(chain, contract.address, [feed.address for feed in feeds])
+    made = deployment.perpetual_market(door.token, contract)
+    market = Market(chain, made.market.address, oracle)
+    for account in (door.trader, door.protocol.provider):
+        door.protocol.fund(account, 1_000_000)
+        for spender in (market, market.pool):
+            market.token.approve(spender, 1_000_000, sender=account)
+    market.pool.deposit(1_000_000, sender=door.protocol.provider)
+    return Door(door.protocol, market, door.trader, door.other, door.keeper, door.stranger), feeds
+
+
+def say(door: Door, feeds: list[Any], *prices: int) -> None:
+    """Validators first, then the primary a second later."""
+    told = [prices[-1 if len(prices) == 1 else i] for i in range(len(feeds))]
+    door.protocol.wait(60)
+    for pause, few in ((0, [1, 2]), (1, [0])):
+        door.protocol.wait(pause)
+        now = door.protocol.chain.timestamp
+        for i in few:
+            feeds[i].send.push(told[i] * 10**8, now, now)
+
+
+def test_proof_with_validators(three_feeds: tuple[Door, list[Any]]) -> None:
+    door, feeds = three_feeds
+    position = door.request()
+    say(door, feeds, 2_010)
+    say(door, feeds, 2_015)
+    opened = door.market.execute(position)
+    assert isinstance(opened, Opened) and opened.index == 2_010
+
+
+def test_dispute_among_validators(three_feeds: tuple[Door, list[Any]]) -> None:
+    door, feeds = three_feeds
+    position = door.request()
+    say(door, feeds, 2_010, 1_900, 2_100)
+    with pytest.raises(errors.PriceDisputed) as disputed:
+        door.market.oracle.latest()
+    assert (disputed.value.index, disputed.value.agreeing, disputed.value.quorum) == (2_010, 0, 1)
+    say(door, feeds, 2_010)
+    voided = door.market.execute(position)
+    assert isinstance(voided, OrderVoided) and voided.reason is VoidReason.DISPUTED
+
+
+def test_proof_around_a_new_phase_of_a_validator(three_feeds: tuple[Door, list[Any]]) -> None:
+    door, feeds = three_feeds
+    door.protocol.wait(90_000)  # an oracle follows a validator's phases once a day at most
+    say(door, feeds, 2_000)
+    early = door.request()
+    say(door, feeds, 2_010)
+    feeds[1].send.newPhase()
+    say(door, feeds, 2_011)
+    door.market.oracle.check_outage()
+    late = door.request()
+    say(door, feeds, 2_012)
+    with pytest.raises(errors.ProofInvalid, match="a second later at the earliest"):
+        door.market.execute(late)  # a validator may still speak in the price's own second
+    door.protocol.wait(1)
+    for position, index in ((early, 2_010), (late, 2_012)):
+        opened = door.market.execute(position)
+        assert isinstance(opened, Opened) and opened.index == index
+
+
+def test_rounds_of_a_dead_feed(door: Door) -> None:
+    feed = Feed(door.protocol.chain, door.feed.address)
+    assert feed.last_by(1, 0) == 1 << 64 | 1  # all came later
+    assert feed.last_by(9, 2**40) == 0
+    assert feed.first_after(9, 0) is None
+
+
+# ---------------------------------------------------------------- finding a deployment
+
+
+def addresses(door: Door) -> dict[str, Any]:
+    market = door.market
+    assert market.operators is not None and market.lens is not None
+    parts = {
+        "market": market.address,
+        "oracle": market.oracle.address,
+        "feeds": [door.feed.address],
+        "operators": market.operators.address,
+        "lens": market.lens.address,
+    }
+    return {"markets": {"ETH": parts}}
+
+
+def test_at_a_node_with_keys_of_ones_own(anvil_door: Door, tmp_path: Path) -> None:
+    """What a stranger's script does: a node, a key, a record."""
+    with anvil_door.protocol.chain.isolated():
+        chain = anvil_door.protocol.chain
+        assert isinstance(chain, AnvilChain)
+        signer = Account.from_key(b"\x11" * 32)
+        chain.set_balance(signer.address, E18)
+        anvil_door.protocol.fund(signer.address, 1_000)
+        record = tmp_path / "record.json"
+        record.write_text(json.dumps(addresses(anvil_door)))
+
+        there = Protocol.at(Web3Chain(chain.url, keys=[signer]), record)
+        market = there.market("ETH")
+        market.token.approve(market, 1_000, sender=signer.address)
+        position = market.open(10, 1_000, 5_000)  # by the first account: the key's
+        assert position.trader == signer.address
+        anvil_door.protocol.set_price(2_000)
+        assert isinstance(market.execute(position), Opened)
+        assert position.healthy_range()[0] > 1_900
+        with pytest.raises(Refused) as refused:
+            position.remove_margin(500)
+        assert type(refused.value) is errors.MarginTooSmall
+        assert repr(there) == "<Protocol with ETH>" and repr(market) == repr(anvil_door.market)
+        assert repr(market.oracle).startswith("<Oracle at 0x") and repr(market.pool).startswith("<Pool at 0x")
+        assert repr(market.operators).startswith("<Operators at 0x")
+        assert repr(market.token).startswith("<Token TEST at 0x")
+
+
+def test_at_the_record_of_a_deployment(tmp_path: Path) -> None:
+    record = tmp_path / "record.json"
+    with AnvilChain() as chain:
+        assert main(["deploy", "local", "--rpc", chain.url, "--record", str(record), "--yes"]) == 0
+        protocol = Protocol.at(chain, record)
+        market, trader = protocol.market("BTC"), chain.accounts[0]
+        chain.contract(artifacts()["TokenMock"], market.token.address).send.mint(trader, 10**12)
+        for spender in (market, market.pool):
+            market.token.approve(spender, 500_000, sender=trader)
+        market.pool.deposit(500_000)
+        position = market.open("0.5", 2_000, 5_000)
+        chain.set_time(chain.timestamp + 60)
+        feed = chain.contract(artifacts()["FeedProxyMock"], market.oracle.feeds[0].contract.address)
+        feed.send.push(60_100 * 10**8, chain.timestamp, chain.timestamp)
+        assert isinstance(market.execute(position), Opened)
+        assert position.healthy_range()[0] > 50_000
+        assert market.operators is not None and market.operators.permit(
+            trader, market, trader, [], expiry=0, deadline=0
+        )
+
+
+def test_addresses_that_are_missing(door: Door) -> None:
+    chain, parts = door.protocol.chain, addresses(door)["markets"]["ETH"]
+    with pytest.raises(ValueError, match="names no markets: is the deployment complete"):
+        Protocol.at(chain, {"markets": {}})
+    with pytest.raises(ValueError, match="The addresses of market ETH lack its oracle"):
+        Protocol.at(chain, {"markets": {"ETH": {"market": parts["market"]}}})
+    bare = Protocol.at(chain, {"markets": {"ETH": {"market": parts["market"], "oracle": parts["oracle"]}}}).market()
+    position = bare.position(door.request().address)
+    door.protocol.set_price(2_000)
+    with pytest.raises(LookupError, match=r"The feeds of <Oracle at .* are not known, .*: pass proof="):
+        bare.execute(position)
+    proof = Feed(chain, parts["feeds"][0]).round(1, 3)
+    assert proof is not None
+    bare.execute(position, proof=proof.id.to_bytes(32, "big"))
+    with pytest.raises(LookupError, match="No lens is known"):
+        position.healthy_range()
+
+
+def test_markets_by_name() -> None:
+    protocol = Protocol.local(prices={"ETH": 2_000, "BTC": 60_000})
+    assert protocol.market("BTC").name == "BTC"
+    with pytest.raises(LookupError, match="There is no market DOGE: name one of ETH, BTC"):
+        protocol.market("DOGE")
+    with pytest.raises(LookupError, match="There is no market without a name: name one of ETH, BTC"):
+        protocol.market()
+    protocol.set_price(61_000, "BTC")
+    assert [market.oracle.latest().price for market in protocol.markets.values()] == [2_000, 61_000]
+    oracle = protocol.market("ETH").oracle
+    assert (oracle.heartbeat, oracle.deviation) == (3_600, Decimal("0.005"))
+    with pytest.raises(ValueError, match="this feed cannot move in small steps"):
+        protocol.set_price(0, "ETH")
