@@ -74,6 +74,9 @@ contract Factory is IFactory {
     }
 
     function _check(MarketConfig calldata c) private view {
+        // A market is born at a valid price; without one this call says why there is none.
+        // slither-disable-next-line unused-return
+        IOracle(c.oracle).latest();
         uint256 silence = IOracle(c.oracle).heartbeat() + c.delay;
         uint256 decimals = IERC20Metadata(c.token).decimals();
         _atMost("decimals", decimals, 18);
@@ -97,6 +100,8 @@ contract Factory is IFactory {
         _atLeast("liquidationFee", c.liquidationFee, 1);
         // Whatever a position pays to keepers, it can pay several times.
         _atLeast("minMargin", c.minMargin, 4 * uint256(c.keeperCap));
+        // A series sums margins in units of 256.
+        _atLeast("minMargin", c.minMargin, 1 << 16);
         _atLeast("minMargin", c.minMargin, 4 * uint256(c.liquidationFee));
         _atLeast("minSize", c.minSize, 1);
     }

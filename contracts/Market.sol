@@ -26,8 +26,9 @@ import {IOperators} from "./interfaces/IOperators.sol";
 import {IOracle} from "./interfaces/IOracle.sol";
 import {IPool, Flow} from "./interfaces/IPool.sol";
 import {IPositionVault} from "./interfaces/IPositionVault.sol";
-import {Book, Carry} from "./libraries/Book.sol";
+import {Book, Carry, Series} from "./libraries/Book.sol";
 import {PositionMath, Split} from "./libraries/PositionMath.sol";
+import {PositionStore, Words} from "./libraries/PositionStore.sol";
 
 /// @title Orders, positions, liquidation and settlement; the only caller of its vaults.
 /// @dev A position is named by its vault. Every function: validate, accrue, compute, write, pay.
@@ -36,10 +37,14 @@ import {PositionMath, Split} from "./libraries/PositionMath.sol";
 // slither-disable-start reentrancy-no-eth,incorrect-equality
 contract Market is IMarket, ReentrancyGuardTransient {
     using Book for Carry;
+    using Book for Series;
+    using PositionStore for Words;
     using SafeCast for uint256;
     using SafeERC20 for IERC20;
 
     uint256 private constant ONE = 1e18;
+    /// @dev No index is above it.
+    uint256 private constant HIGHEST = type(uint112).max;
     /// @dev Token units that the roundings of one partial liquidation may eat; the fraction is taken that much larger.
     uint256 private constant ROUNDINGS = 8;
 
@@ -67,9 +72,11 @@ contract Market is IMarket, ReentrancyGuardTransient {
     uint256 private immutable MIN_MARGIN;
     uint256 private immutable MIN_SIZE;
 
-    mapping(address position => Position) private _positions;
-    mapping(address position => Order) private _orders;
+    mapping(address position => Words) private _positions;
     mapping(address position => Claim) private _claims;
+    mapping(uint24 id => Series) private _series;
+    /// @dev Live series in lanes of 25 bits, each with its top bit set: the pool's worth visits them, and reads one word for it.
+    uint256 private _live;
 
     struct Claim {
         uint128 trader;
@@ -77,8 +84,7 @@ contract Market is IMarket, ReentrancyGuardTransient {
     }
 
     /// @dev How a slice of a position leaves.
-    /// @param premium rate, @param flat first claim of the keeper on the margin, @param keep the trader's part stays as margin
-    /// @param frozen end of the market, where carry stops; 0 while it lives
+    /// @param premium rate, @param flat first claim of the keeper on the margin
     struct Terms {
         ExitKind kind;
         uint256 size;
@@ -87,8 +93,14 @@ contract Market is IMarket, ReentrancyGuardTransient {
         uint256 premium;
         uint256 flat;
         uint256 phi;
-        bool keep;
-        uint256 frozen;
+    }
+
+    /// @dev What one call changes in one series: the pool hears of it once, at the end, however many positions it was.
+    struct Trade {
+        bool begun;
+        Snapshot state;
+        Carry carry;
+        Flow flow;
     }
 
     /// @param config_ checked by the factory, @param pool_ the market's own pool, @param vault the code of its vaults
@@ -113,13 +125,13 @@ contract Market is IMarket, ReentrancyGuardTransient {
     // ---------------------------------------------------------------- orders
 
     /// @inheritdoc IMarket
-    function requestOpen(address trader, Leg[] calldata legs, uint128 low, uint128 high)
+    function requestOpen(address trader, Leg[] calldata legs, uint256 low, uint256 high)
         external
         nonReentrant
         returns (address[] memory positions)
     {
-        if (low == 0 || low > high || high > type(uint112).max) revert BandInvalid(low, high);
-        uint16 phase = ORACLE.commitment();
+        if (low == 0 || low > high || high > HIGHEST) revert BandInvalid(low, high);
+        Order memory order = Order(OrderKind.Open, block.timestamp, _phase(), 0, 0, low, high);
         uint256 total;
         for (uint256 i; i < legs.length; ++i) {
             total += legs[i].margin;
@@ -127,285 +139,343 @@ contract Market is IMarket, ReentrancyGuardTransient {
         _authorise(trader, Action.Open, total);
         positions = new address[](legs.length);
         for (uint256 i; i < legs.length; ++i) {
-            positions[i] = _commit(trader, legs[i], low, high, phase);
+            positions[i] = _commit(trader, legs[i], order);
         }
     }
 
-    function _commit(address trader, Leg calldata leg, uint128 low, uint128 high, uint16 phase)
-        private
-        returns (address position)
-    {
+    function _commit(address trader, Leg calldata leg, Order memory order) private returns (address position) {
         uint256 size = PositionMath.abs(leg.size);
         _requireSize(size);
-        if (size > type(uint112).max) revert AmountTooLarge(size);
-        if (leg.margin < MIN_MARGIN) revert MarginBelowMinimum(leg.margin, MIN_MARGIN);
-        (Snapshot memory state, uint256 premium) = POOL.commit(leg.series, leg.size, leg.reserve, size, high);
-        if (premium > leg.maxPremium) revert PremiumAboveLimit(premium, leg.maxPremium);
-        state.index = high;
-        // The requirement is monotone between the ends of the band for every model worth having; both ends are asked.
-        _requireInitialAtCommit(state, leg, size, premium);
-        if (low != high) {
-            state.index = low;
-            _requireInitialAtCommit(state, leg, size, premium);
-        }
+        if (size > uint256(uint64(type(int64).max)) * PositionMath.LOT) revert AmountTooLarge(size);
+        _requireMargin(leg.margin);
+        (uint256 committed, uint256 idle, uint256 last) = POOL.earmark(leg.reserve, size, order.high);
+        Snapshot memory state = _snapshot(leg.series, committed, idle);
+        _series[leg.series].requireRoom(leg.size);
+        order.amount = leg.reserve;
+        order.premium = _pend(state, leg.size, leg.maxPremium);
 
         position = Clones.cloneWithImmutableArgs(VAULT, abi.encodePacked(trader));
-        _save(
-            position,
-            Position({
-                margin: leg.margin,
-                reserve: leg.reserve,
-                series: leg.series,
-                status: Status.Pending,
-                time: uint32(block.timestamp),
-                size: leg.size,
-                entry: uint112(premium),
-                phase: phase,
-                band: uint256(low) | uint256(high) << 128
-            })
-        );
-        emit OpenRequested(position, trader, leg, low, high, premium);
+        Position memory p;
+        (p.margin, p.series, p.status, p.size) = (leg.margin, leg.series, Status.Pending, leg.size);
+        Words storage words = _positions[position];
+        words.saveState(p);
+        order = words.saveOrder(order);
+        last = Math.max(order.high, last);
+        uint256 value = PositionMath.valueUp(size, last, UNIT);
+        if (value > type(uint88).max) revert AmountTooLarge(value);
+        _requireInitialInBand(state, leg, size, order, last);
+        emit OpenRequested(position, trader, leg, order.low, order.high, order.premium);
         // The trader called, or let this operator spend: see _authorise.
         // slither-disable-next-line arbitrary-send-erc20
         TOKEN.safeTransferFrom(trader, position, leg.margin);
         _requireHeld(position, leg.margin);
     }
 
-    function _requireInitialAtCommit(Snapshot memory state, Leg calldata leg, uint256 size, uint256 premium)
-        private
-        view
-    {
-        uint256 mark = _mark(leg.series, state.index, state.time);
-        uint256 costs = KEEPER_CAP + PositionMath.feeUp(OPEN_FEE, size, state.index, UNIT)
-            + PositionMath.feeUp(premium, size, state.index, UNIT);
-        _requireInitial(state, mark, leg.size, int256(uint256(leg.margin)) - int256(costs));
+    /// @dev The requirement is monotone between the ends of the band for every model worth having; both ends are asked. It is
+    /// cut at the largest loss that any index of the band leaves possible. A band below the index of the last trade is held to
+    /// that: no order is let near other people's prices for a notional that nothing trades at.
+    function _requireInitialInBand(
+        Snapshot memory state,
+        Leg calldata leg,
+        uint256 size,
+        Order memory order,
+        uint256 top
+    ) private view {
+        uint256 low = _mark(leg.series, order.low, state.time);
+        uint256 high = _mark(leg.series, top, state.time);
+        uint256 largestLoss = PositionMath.largestLossDown(
+            leg.size, leg.size > 0 ? Math.max(low, high) : Math.min(low, high), _cap(leg.series), UNIT
+        );
+        _requireInitialAt(state, leg, size, top, high, largestLoss, order.premium);
+        _requireInitialAt(state, leg, size, order.low, low, largestLoss, order.premium);
+    }
+
+    function _requireInitialAt(
+        Snapshot memory state,
+        Leg calldata leg,
+        uint256 size,
+        uint256 index,
+        uint256 mark,
+        uint256 largestLoss,
+        uint256 premium
+    ) private view {
+        state.index = index;
+        uint256 costs = KEEPER_CAP + PositionMath.feeUp(OPEN_FEE + premium, size, index, UNIT);
+        _requireInitial(state, mark, leg.size, int256(leg.margin) - int256(costs), largestLoss);
     }
 
     /// @inheritdoc IMarket
-    function requestClose(address position, uint128 size, uint128 low, uint128 high, uint64 maxPremium)
+    function requestClose(address position, uint256 size, uint256 low, uint256 high, uint256 maxPremium)
         external
         nonReentrant
     {
         Position memory p = _forOrder(position, Action.Close);
-        if (low > high) revert BandInvalid(low, high);
+        if (low > high || high > HIGHEST) revert BandInvalid(low, high);
         uint256 held = PositionMath.abs(p.size);
         uint256 closing = Math.min(size, held);
         _requireSize(closing);
-        if (closing != held) _requireSize(held - closing);
-        // slither-disable-next-line unused-return
-        (, uint256 premium) = POOL.commit(p.series, p.size > 0 ? -int256(closing) : int256(closing), 0, 0, 0);
-        if (premium > maxPremium) revert PremiumAboveLimit(premium, maxPremium);
-        _order(position, OrderKind.Close, uint128(closing), low, high, premium);
+        if (closing != held) {
+            _requireSize(held - closing);
+            _requireMargin(PositionMath.mulDown(p.margin, held - closing, held));
+        }
+        (uint256 committed, uint256 idle) = _liquidity();
+        int256 change = p.size > 0 ? -int256(closing) : int256(closing);
+        uint256 premium = _pend(_snapshot(p.series, committed, idle), change, maxPremium);
+        _order(position, OrderKind.Close, closing / PositionMath.LOT, low, high, premium);
     }
 
     /// @inheritdoc IMarket
-    function requestRaise(address position, uint96 amount) external nonReentrant {
+    function requestRaise(address position, uint256 amount) external nonReentrant {
         Position memory p = _forOrder(position, Action.RaiseReserve);
+        _requireTrading(p.series);
         // slither-disable-next-line unused-return
-        POOL.commit(p.series, 0, amount, PositionMath.abs(p.size), 0);
+        POOL.earmark(amount, PositionMath.abs(p.size), 0);
         _order(position, OrderKind.RaiseReserve, amount, 0, 0, 0);
     }
 
-    function _forOrder(address position, Action action) private returns (Position memory p) {
-        p = _load(position, Status.Open);
+    function _forOrder(address position, Action action) private returns (Position memory) {
+        Position memory p = _loadOpen(position);
         _authorise(_traderOf(position), action, 0);
-        if (_orders[position].kind != OrderKind.None) revert OrderPending(position);
+        if (_positions[position].order != 0) revert OrderPending(position);
+        return p;
     }
 
-    function _order(address position, OrderKind kind, uint128 amount, uint128 low, uint128 high, uint256 premium)
+    function _order(address position, OrderKind kind, uint256 amount, uint256 low, uint256 high, uint256 premium)
         private
     {
-        _orders[position] =
-            Order(kind, uint32(block.timestamp), ORACLE.commitment(), uint64(premium), amount, low, high);
-        emit OrderRequested(position, kind, amount, low, high, premium);
+        Order memory order = Order(kind, block.timestamp, _phase(), premium, amount, low, high);
+        order = _positions[position].saveOrder(order);
+        emit OrderRequested(position, kind, amount, order.low, order.high, premium);
+    }
+
+    function _requireTrading(uint24 id) private view {
+        if (!_isOpen(id, block.timestamp)) revert SeriesNotOpen(id, block.timestamp);
+    }
+
+    /// @dev Prices a change of the open size and counts it as pending. Pending orders of the same side count in its price, so
+    /// that no phantom order cheapens another.
+    function _pend(Snapshot memory state, int256 change, uint256 limit) private returns (uint256 premium) {
+        Series storage series = _series[state.series];
+        _requireTrading(state.series);
+        uint256 sizes = series.sizes;
+        if (sizes == 0 && !series.live()) _list(state.series);
+        (uint256 long, uint256 short) = (state.long, state.short);
+        (uint256 buys, uint256 sells) = Book.pending(sizes);
+        if (change > 0) state.long += buys;
+        else state.short += sells;
+        premium = Math.ceilDiv(_premium(state, change), PositionStore.PREMIUM) * PositionStore.PREMIUM;
+        (state.long, state.short) = (long, short);
+        limit = Math.min(limit, type(uint32).max * PositionStore.PREMIUM);
+        if (premium > limit) revert PremiumAboveLimit(premium, limit);
+        series.pend(change);
+    }
+
+    function _list(uint24 id) private {
+        if (_live >> 225 != 0) revert SeriesNotOpen(id, block.timestamp);
+        _live = _live << 25 | 1 << 24 | id;
+        _stop(id, block.timestamp);
+    }
+
+    /// @dev A family without carry has several series, and they expire: one in which nothing is left leaves the sum.
+    function _retire(uint24 id) private {
+        if (HAS_CARRY || !_series[id].retire()) return;
+        uint256 kept;
+        for (uint256 rest = _live; rest != 0; rest >>= 25) {
+            if (uint24(rest) != id) kept = kept << 25 | rest & 0x1ffffff;
+        }
+        _live = kept;
     }
 
     // ---------------------------------------------------------------- execution
 
     /// @inheritdoc IMarket
     function execute(address position, bytes calldata proof) external nonReentrant {
-        Position memory p = _positions[position];
-        if (p.status == Status.Pending) return _executeOpen(position, p, proof);
-        Order memory order = _orders[position];
+        (Position memory p, Order memory order) = _positions[position].load();
+        if (p.status == Status.None) revert UnknownPosition(position);
         if (order.kind == OrderKind.None) revert NoOrder(position);
-        _executeOrder(position, p, order, proof);
+        (VoidReason reason, uint256 index, uint256 time) = _firstPrice(p.series, order, proof);
+        if (reason != VoidReason.None) return _void(position, p, order, reason, index);
+        uint256 mark = _mark(p.series, index, time);
+        if (order.kind == OrderKind.Open) return _open(position, p, order, index, mark, time);
+        if (order.kind == OrderKind.RaiseReserve) return _raise(position, p, order, index, mark);
+        _close(position, p, order, index, mark);
     }
 
-    function _executeOpen(address position, Position memory p, bytes calldata proof) private {
-        (bool good, VoidReason reason, uint256 index, uint256 time) =
-            _firstPrice(p.series, p.phase, p.time, uint128(p.band), uint128(p.band >> 128), proof);
-        if (!good) return _voidOpen(position, p, reason);
+    function _close(address position, Position memory p, Order memory order, uint256 index, uint256 mark) private {
+        uint256 held = PositionMath.abs(p.size);
+        uint256 size = Math.min(order.amount * PositionMath.LOT, held);
+        if (held - size < MIN_SIZE) size = held;
+        Trade memory trade = _begin(p.series);
+        uint256 fee = _keeperFee(order.requestedAt);
+        _exit(position, p, order, Terms(ExitKind.Close, size, index, mark, order.premium, fee, 0), trade);
+        _finish(trade);
+    }
 
-        uint256 keeperFee = _keeperFee(p.time);
+    function _open(address position, Position memory p, Order memory order, uint256 index, uint256 mark, uint256 time)
+        private
+    {
+        uint256 keeperFee = _keeperFee(order.requestedAt);
         uint256 size = PositionMath.abs(p.size);
         uint256 fee = keeperFee + PositionMath.feeUp(OPEN_FEE, size, index, UNIT);
-        uint256 mark = _mark(p.series, index, time);
-        uint256 entry = PositionMath.fill(mark, p.entry, index, p.size > 0);
+        uint256 entry = PositionMath.fill(mark, order.premium, index, p.size > 0);
         uint256 reserve = Math.min(p.reserve, _largestReserve(p, index, entry));
+        Series storage series = _series[p.series];
+        if (series.isFull(p, entry, UNIT)) return _void(position, p, order, VoidReason.FundingRefused, index);
+        Trade memory trade = _begin(p.series);
+        Flow memory flow = trade.flow;
         // What the fees exceed the reserve by, the vault pays; otherwise they are netted out of what the pool sends.
-        uint256 received;
         if (fee > reserve) {
-            received = fee - reserve;
-            (, bool paid) = _payVault(position, 0, received);
-            if (!paid) return _voidOpen(position, p, VoidReason.FundingRefused);
+            flow.received = fee - reserve;
+            (, bool paid) = _payVault(position, 0, flow.received);
+            if (!paid) return _void(position, p, order, VoidReason.FundingRefused, index);
         }
-        uint256 earmarked = p.reserve;
-        p.margin = uint96(p.margin - fee);
-        p.reserve = uint96(reserve);
-        p.status = Status.Open;
-        p.time = uint32(time);
-        p.entry = entry.toUint112();
-        p.phase = 0;
+        (flow.freed, flow.added, flow.keeperFee, flow.index) = (p.reserve, reserve, keeperFee, index);
+        (flow.vault, flow.sent) = (position, Math.saturatingSub(reserve, fee));
+        (bool funded, uint256 committed, uint256 idle) = _move(flow);
+        if (!funded) return _void(position, p, order, VoidReason.FundingRefused, index);
+
         Position memory none;
-        Flow memory flow = _flow(received, 0, keeperFee);
-        (flow.unpend, flow.freed, flow.index) = (p.size, earmarked, index);
-        flow.sent = Math.saturatingSub(reserve, fee);
-        bool funded;
-        (funded, p.band) = _post(position, none, p, flow);
-        if (!funded) return _voidOpen(position, _positions[position], VoidReason.FundingRefused);
+        p.margin -= fee;
+        (p.reserve, p.status, p.time, p.entry) = (reserve, Status.Open, time, entry);
+        (p.funding, p.borrowing) = trade.carry.atEntry(p.size > 0);
+        series.unpend(p.size);
+        series.replace(none, p, UNIT);
+        _setRates(trade, committed, idle);
         _save(position, p);
         emit Opened(position, index, entry, p.margin, reserve, fee - keeperFee, keeperFee);
     }
 
-    function _voidOpen(address position, Position memory p, VoidReason reason) private {
-        uint256 keeperFee = _keeperFee(p.time);
-        uint256 fee = Math.min(_voidFee(reason, PositionMath.abs(p.size), p.band >> 128), p.margin - keeperFee);
-        _close(position);
-        (uint256 received, uint256 unpaid) = _pay(position, p.margin - fee - keeperFee, fee + keeperFee);
-        Position memory none;
-        none.series = p.series;
-        Flow memory flow = _flow(received, unpaid, keeperFee);
-        (flow.unpend, flow.freed) = (p.size, p.reserve);
-        _post(position, none, none, flow);
-        emit OrderVoided(position, OrderKind.None, reason, fee, keeperFee);
-    }
-
-    function _executeOrder(address position, Position memory p, Order memory order, bytes calldata proof) private {
-        (bool good, VoidReason reason, uint256 index, uint256 time) =
-            _firstPrice(p.series, order.phase, order.requestedAt, order.low, order.high, proof);
-        if (!good) return _voidOrder(position, p, order, reason);
-        uint256 mark = _mark(p.series, index, time);
-        if (order.kind == OrderKind.RaiseReserve) return _raise(position, p, order, index, mark);
-
-        delete _orders[position];
-        uint256 held = PositionMath.abs(p.size);
-        uint256 size = Math.min(order.amount, held);
-        if (held - size < MIN_SIZE) size = held;
-        _exit(
-            position,
-            p,
-            order,
-            Terms(ExitKind.Close, size, index, mark, order.premium, _keeperFee(order.requestedAt), 0, false, 0)
-        );
-    }
-
-    function _voidOrder(address position, Position memory p, Order memory order, VoidReason reason) private {
-        delete _orders[position];
+    /// @dev No order is a free option: where the trader's own terms made it void, it pays the open fee, at the top of its band
+    /// or, where the price is known, at that if it is higher: a band that nothing trades in is no cheaper.
+    function _void(address position, Position memory p, Order memory order, VoidReason reason, uint256 index) private {
         uint256 keeperFee = Math.min(_keeperFee(order.requestedAt), p.margin);
-        uint256 fee = order.kind == OrderKind.Close ? _voidFee(reason, order.amount, order.high) : 0;
-        fee = Math.min(fee, p.margin - keeperFee);
-        (int256 unpend, uint256 freed) = _ends(p, order);
-        _charge(position, p, fee + keeperFee, keeperFee, unpend, freed);
+        uint256 fee;
+        if ((reason == VoidReason.OutsideBand || reason == VoidReason.Unproven) && order.kind != OrderKind.RaiseReserve)
+        {
+            uint256 size = order.kind == OrderKind.Open ? PositionMath.abs(p.size) : order.amount * PositionMath.LOT;
+            fee = Math.min(PositionMath.feeUp(OPEN_FEE, size, Math.max(order.high, index), UNIT), p.margin - keeperFee);
+        }
+        Flow memory flow;
+        Split memory parts;
+        (parts.toPool, parts.toKeeper) = (fee, keeperFee);
+        _drop(p, order, flow);
+        if (order.kind == OrderKind.Open) {
+            parts.toTrader = p.margin - fee - keeperFee;
+            flow.ended = 1;
+            _positions[position].wipe();
+        } else {
+            _positions[position].order = 0;
+            _setMargin(position, p, p.margin - fee - keeperFee);
+        }
+        _pay(position, parts, flow);
+        _move(flow);
+        _retire(p.series);
         emit OrderVoided(position, order.kind, reason, fee, keeperFee);
     }
 
     /// @dev At or above the old reserve the gain is known to be capped: raising the cap then would be a free gift.
     function _raise(address position, Position memory p, Order memory order, uint256 index, uint256 mark) private {
-        if (PositionMath.gainDown(p.size, p.entry, mark, UNIT) >= int256(uint256(p.reserve))) {
-            return _voidOrder(position, p, order, VoidReason.ReserveReached);
+        if (PositionMath.gainDown(p.size, p.entry, mark, UNIT) >= int256(p.reserve)) {
+            return _void(position, p, order, VoidReason.ReserveReached, index);
         }
-        Position memory old = _positions[position];
+        Trade memory trade = _begin(p.series);
+        Flow memory flow = trade.flow;
         uint256 highest = Math.max(p.reserve, _largestReserve(p, index, p.entry));
         uint256 added = Math.min(order.amount, highest - p.reserve);
-        (, Carry memory carry) = _stateOf(p.series);
-        p.reserve += uint96(added);
-        p.band = carry.rebased(old, p.reserve);
-        Flow memory flow = _flow(0, 0, 0);
-        (flow.freed, flow.sent, flow.index) = (order.amount, added, index);
-        (bool funded,) = _post(position, old, p, flow);
-        if (!funded) return _voidOrder(position, old, order, VoidReason.FundingRefused);
-        delete _orders[position];
-        _save(position, p);
-        uint256 keeperFee = Math.min(_keeperFee(order.requestedAt), p.margin);
-        _charge(position, p, keeperFee, keeperFee, 0, 0);
-        emit ReserveRaised(position, index, p.reserve, keeperFee);
-    }
+        (flow.freed, flow.added, flow.index) = (order.amount, added, index);
+        (flow.vault, flow.sent) = (position, added);
+        (bool funded, uint256 committed, uint256 idle) = _move(flow);
+        if (!funded) return _void(position, p, order, VoidReason.FundingRefused, index);
 
-    /// @dev Takes `fee`, the keeper's part of it included, out of the margin of an open position.
-    function _charge(address position, Position memory p, uint256 fee, uint256 keeperFee, int256 unpend, uint256 freed)
-        private
-    {
-        (uint256 received, uint256 unpaid) = _pay(position, 0, fee);
-        Flow memory flow = _flow(received, unpaid, keeperFee);
-        (flow.unpend, flow.freed) = (unpend, freed);
-        _postMargin(position, p, p.margin - uint96(fee), flow);
+        Position memory old = _copy(p);
+        uint256 keeperFee = Math.min(_keeperFee(order.requestedAt), p.margin);
+        p.margin -= keeperFee;
+        p.reserve += added;
+        p.borrowing = trade.carry.rebased(old, p.reserve);
+        _series[p.series].replace(old, p, UNIT);
+        _setRates(trade, committed, idle);
+        _save(position, p);
+        _positions[position].order = 0;
+        Flow memory fees;
+        _pay(position, Split(0, 0, keeperFee), fees);
+        _move(fees);
+        emit ReserveRaised(position, index, p.reserve, keeperFee);
     }
 
     // ---------------------------------------------------------------- margin
 
     /// @inheritdoc IMarket
-    function addMargin(address position, uint96 amount) external nonReentrant {
-        Position memory p = _positions[position];
-        if (p.status == Status.None) revert UnknownPosition(position);
-        if (p.status == Status.Closed) revert WrongStatus(position, p.status, Status.Open);
-        uint96 margin = p.margin + amount;
-        if (p.status == Status.Open) _postMargin(position, p, margin, _flow(0, 0, 0));
-        else _positions[position].margin = margin;
-        emit MarginChanged(position, int256(uint256(amount)), margin);
+    function addMargin(address position, uint256 amount) external nonReentrant {
+        uint256 state = _positions[position].state;
+        if (state == 0) revert UnknownPosition(position);
+        (uint256 old, uint256 margin) = _positions[position].addMargin(state, amount);
+        (int256 size, uint24 id, bool open) = PositionStore.sideOf(state);
+        if (open) _series[id].replaceMargin(size, old, margin);
+        emit MarginChanged(position, int256(amount));
+        uint256 held = _balanceOf(position);
         TOKEN.safeTransferFrom(msg.sender, position, amount);
-        _requireHeld(position, p.status == Status.Open ? uint256(margin) + p.reserve : margin);
+        _requireHeld(position, held + amount);
     }
 
     /// @inheritdoc IMarket
-    function removeMargin(address position, uint96 amount) external nonReentrant {
-        Position memory p = _load(position, Status.Open);
+    function removeMargin(address position, uint256 amount) external nonReentrant {
+        Position memory p = _loadOpen(position);
         _authorise(_traderOf(position), Action.RemoveMargin, 0);
-        if (uint256(amount) + MIN_MARGIN > p.margin) {
-            revert MarginBelowMinimum(p.margin < amount ? 0 : p.margin - amount, MIN_MARGIN);
-        }
-        uint96 margin = p.margin - amount;
+        uint256 margin = Math.saturatingSub(p.margin, amount);
+        _requireMargin(margin);
         if (!_covered(p, margin)) _requireInitialAfter(p, margin);
-        _postMargin(position, p, margin, _flow(0, 0, 0));
-        emit MarginChanged(position, -int256(uint256(amount)), margin);
-        _pay(position, amount, 0);
+        _setMargin(position, p, margin);
+        emit MarginChanged(position, -int256(amount));
+        Flow memory flow;
+        _pay(position, Split(amount, 0, 0), flow);
     }
 
     /// @dev Unrealised gain never counts, and the price is shocked against the caller by what the feed may hide.
     function _requireInitialAfter(Position memory p, uint256 margin) private view {
-        (Snapshot memory state, Carry memory carry) = _stateOf(p.series);
-        (state.index, state.time) = ORACLE.latest();
+        Snapshot memory state = snapshotOf(p.series);
+        (state.index, state.time) = _latest();
         uint256 shock = ORACLE.deviation();
-        state.index = Math.mulDiv(state.index, p.size > 0 ? ONE - shock : ONE + shock, ONE);
+        state.index = PositionMath.mulDown(state.index, p.size > 0 ? ONE - shock : ONE + shock, ONE);
         uint256 mark = _mark(p.series, state.index, state.time);
-        int256 gain = PositionMath.gainDown(p.size, p.entry, mark, UNIT);
-        int256 equity = int256(margin) + (gain < 0 ? gain : int256(0)) - carry.carryUp(p, state.index, UNIT);
-        _requireInitial(state, mark, p.size, equity);
+        uint256 worst = p.size > 0 ? Math.min(mark, p.entry) : Math.max(mark, p.entry);
+        int256 equity = _equity(p, state.index, worst, Book.carryAt(_series[p.series].carry, block.timestamp))
+            + int256(margin) - int256(p.margin);
+        uint256 largestLoss = PositionMath.largestLossDown(p.size, mark, _cap(p.series), UNIT);
+        _requireInitial(state, mark, p.size, equity, largestLoss);
+    }
+
+    function _setMargin(address position, Position memory p, uint256 margin) private {
+        if (p.status == Status.Open) _series[p.series].replaceMargin(p.size, p.margin, margin);
+        p.margin = margin;
+        _positions[position].saveState(p);
     }
 
     // ---------------------------------------------------------------- ends
 
     /// @inheritdoc IMarket
     function liquidate(address[] calldata positions) external nonReentrant returns (uint256 done) {
-        (uint256 index, uint256 time) = ORACLE.latest();
+        (uint256 index, uint256 time) = _latest();
+        Trade memory trade;
         for (uint256 i; i < positions.length; ++i) {
-            if (_liquidate(positions[i], index, time)) ++done;
+            if (_liquidate(positions[i], index, time, trade)) ++done;
         }
+        _finish(trade);
     }
 
-    function _liquidate(address position, uint256 index, uint256 time) private returns (bool) {
-        Position memory p = _positions[position];
+    function _liquidate(address position, uint256 index, uint256 time, Trade memory trade) private returns (bool) {
+        (Position memory p, Order memory order) = _positions[position].load();
         if (p.status != Status.Open || time <= p.time) return false;
-        Order memory order = _orders[position];
         if (order.kind == OrderKind.Close && _due(order, time)) return false;
+        _turn(trade, p.series);
+        (trade.state.index, trade.state.time) = (index, time);
+        (trade.state.long, trade.state.short) = Book.open(_series[p.series].sizes);
         uint256 mark = _mark(p.series, index, time);
-        (Snapshot memory state, Carry memory carry) = _stateOf(p.series);
-        (state.index, state.time) = (index, time);
-        int256 equity = _equity(p, index, mark, carry);
+        int256 equity = _equity(p, index, mark, trade.carry);
         (uint256 maintenance, uint256 target) = _required(p, index, mark);
         if (equity >= int256(maintenance)) return false;
 
         uint256 held = PositionMath.abs(p.size);
-        uint256 premium = INSTRUMENT.premium(state, -int256(p.size));
+        uint256 premium = Math.min(_premium(trade.state, -p.size), type(uint64).max);
         uint256 fraction = PositionMath.liquidationFractionUp(
             equity - int256(LIQUIDATION_FEE + ROUNDINGS),
             target,
@@ -413,51 +483,49 @@ contract Market is IMarket, ReentrancyGuardTransient {
             PHI
         );
         fraction = Math.max(fraction, SMALLEST_LIQUIDATION);
-        uint256 size = Math.mulDiv(held, fraction, ONE, Math.Rounding.Ceil);
-        if (fraction > LARGEST_LIQUIDATION || held - size < MIN_SIZE) size = held;
-        _exit(
-            position,
-            p,
-            size == held ? _cancelled(position) : _noOrder(),
-            Terms(ExitKind.Liquidation, size, index, mark, premium, LIQUIDATION_FEE, PHI, size != held, 0)
-        );
+        uint256 size = Math.ceilDiv(PositionMath.mulUp(held, fraction, ONE), PositionMath.LOT) * PositionMath.LOT;
+        if (fraction > LARGEST_LIQUIDATION || held < size + MIN_SIZE) size = held;
+        Terms memory terms = Terms(ExitKind.Liquidation, size, index, mark, premium, LIQUIDATION_FEE, PHI);
+        _exit(position, p, order, terms, trade);
         return true;
     }
 
     /// @inheritdoc IMarket
     function closeAtReserve(address position) external nonReentrant {
-        Position memory p = _load(position, Status.Open);
-        (uint256 index, uint256 time) = ORACLE.latest();
+        Position memory p = _loadOpen(position);
+        Order memory order = _positions[position].loadOrder();
+        (uint256 index, uint256 time) = _latest();
         if (time <= p.time) revert PriceNotLater(time, p.time);
-        if (_due(_orders[position], time)) revert OrderDue(position);
+        if (_due(order, time)) revert OrderDue(position);
         uint256 mark = _mark(p.series, index, time);
-        (, Carry memory carry) = _stateOf(p.series);
-        int256 gain = PositionMath.gainDown(p.size, p.entry, mark, UNIT) - carry.carryUp(p, index, UNIT);
-        if (gain < int256(uint256(p.reserve))) revert ReserveNotReached(position, gain, p.reserve);
+        Trade memory trade = _begin(p.series);
+        int256 gain = _equity(p, index, mark, trade.carry) - int256(p.margin);
+        if (gain < int256(p.reserve)) revert ReserveNotReached(position, gain, p.reserve);
         uint256 size = PositionMath.abs(p.size);
-        _exit(
-            position,
-            p,
-            _cancelled(position),
-            Terms(ExitKind.AtReserve, size, index, mark, 0, KEEPER_FLOOR, 0, false, 0)
-        );
+        _exit(position, p, order, Terms(ExitKind.AtReserve, size, index, mark, 0, KEEPER_FLOOR, 0), trade);
+        _finish(trade);
     }
 
     /// @inheritdoc IMarket
     function settle(address[] calldata positions) external nonReentrant returns (uint256 done) {
-        (bool ended, uint256 index, uint256 time) = ORACLE.finalPrice();
+        (bool ended, uint256 index, uint256 time) = _final();
+        Trade memory trade;
         for (uint256 i; i < positions.length; ++i) {
-            if (_settle(positions[i], ended, index, time)) ++done;
+            if (_settle(positions[i], ended, index, time, trade)) ++done;
         }
+        _finish(trade);
     }
 
-    function _settle(address position, bool ended, uint256 index, uint256 time) private returns (bool) {
-        Position memory p = _positions[position];
-        if (p.status == Status.Pending && ended) {
-            _voidOpen(position, p, VoidReason.MarketEnded);
-            return true;
+    function _settle(address position, bool ended, uint256 index, uint256 time, Trade memory trade)
+        private
+        returns (bool)
+    {
+        (Position memory p, Order memory order) = _positions[position].load();
+        if (p.status == Status.None) return false;
+        if (p.status == Status.Pending) {
+            if (ended) _void(position, p, order, VoidReason.MarketEnded, index);
+            return ended;
         }
-        if (p.status != Status.Open) return false;
         (bool known, uint256 mark, uint256 fixing) = INSTRUMENT.finalMark(p.series);
         if (!known) {
             if (!ended) return false;
@@ -465,50 +533,106 @@ contract Market is IMarket, ReentrancyGuardTransient {
             fixing = index;
         }
         // No premium, no carry beyond the end: the outcome must not depend on who is settled first.
+        if (ended) _stop(p.series, time);
+        _turn(trade, p.series);
         uint256 size = PositionMath.abs(p.size);
-        _exit(
-            position,
-            p,
-            _cancelled(position),
-            Terms(ExitKind.Settlement, size, fixing, mark, 0, KEEPER_FLOOR, 0, false, time)
-        );
+        _exit(position, p, order, Terms(ExitKind.Settlement, size, fixing, mark, 0, KEEPER_FLOOR, 0), trade);
         return true;
     }
 
-    /// @dev Closes a slice as if it were a position of its own, after the keeper's flat fee on the whole margin.
-    function _exit(address position, Position memory p, Order memory order, Terms memory t) private {
-        if (t.frozen != 0) POOL.freeze(p.series, t.frozen);
-        (, Carry memory carry) = _stateOf(p.series);
-        Position memory rest = _positions[position];
-        uint256 flat = Math.min(t.flat, p.margin);
-        rest.margin -= uint96(flat);
-        // Rounded down: what does not divide stays with the position.
-        Position memory slice = _positions[position];
-        uint256 held = PositionMath.abs(p.size);
-        slice.margin = uint96(Math.mulDiv(rest.margin, t.size, held));
-        slice.reserve = uint96(Math.mulDiv(p.reserve, t.size, held));
-        slice.size = p.size > 0 ? int128(int256(t.size)) : -int128(int256(t.size));
-        uint256 fees = PositionMath.feeUp(CLOSE_FEE + t.premium, t.size, t.index, UNIT);
-        Split memory parts = PositionMath.split(
-            slice.margin, slice.reserve, _equity(slice, t.index, t.mark, carry), fees, t.phi, PHI_TO_POOL
-        );
-        parts.toKeeper += flat;
+    /// @dev Carry stands still from `time` on: for good where the market has ended, until the first trade where a series begins.
+    function _stop(uint24 id, uint256 time) private {
+        Series storage series = _series[id];
+        series.setRates(Book.carryAt(series.carry, time), 0, 0);
+    }
 
-        rest.size -= slice.size;
-        rest.reserve -= slice.reserve;
-        rest.margin -= slice.margin;
-        if (t.keep) {
-            rest.margin += uint96(parts.toTrader);
+    function _begin(uint24 id) private view returns (Trade memory) {
+        Flow memory flow;
+        return Trade(true, _snapshot(id, 0, 0), Book.carryAt(_series[id].carry, block.timestamp), flow);
+    }
+
+    /// @dev A batch comes to a position of another series.
+    function _turn(Trade memory trade, uint24 id) private {
+        if (trade.begun && trade.state.series == id) return;
+        _finish(trade);
+        Trade memory next = _begin(id);
+        (trade.begun, trade.state, trade.carry, trade.flow) = (true, next.state, next.carry, next.flow);
+        (trade.state.reserved, trade.state.idle) = _liquidity();
+    }
+
+    /// @dev Tells the pool, and fixes the rates of carry until the next trade.
+    function _finish(Trade memory trade) private {
+        if (!trade.begun) return;
+        (, uint256 committed, uint256 idle) = _move(trade.flow);
+        if (trade.flow.index != 0) _setRates(trade, committed, idle);
+        _retire(trade.state.series);
+    }
+
+    function _setRates(Trade memory trade, uint256 committed, uint256 idle) private {
+        if (!HAS_CARRY) return;
+        Snapshot memory state = trade.state;
+        Series storage series = _series[state.series];
+        (state.index, state.time, state.reserved, state.idle) = (trade.flow.index, block.timestamp, committed, idle);
+        (state.long, state.short) = Book.open(series.sizes);
+        (uint256 rate, uint256 since) = Book.borrowRate(series.carry);
+        (int256 funding, uint256 borrowing) = INSTRUMENT.carry(state, rate, block.timestamp - since);
+        series.setRates(trade.carry, funding, borrowing);
+    }
+
+    /// @dev Closes a slice as if it were a position of its own, after the keeper's flat fee on the whole margin.
+    function _exit(address position, Position memory p, Order memory order, Terms memory t, Trade memory trade)
+        private
+    {
+        (Position memory slice, Position memory rest) = (_copy(p), _copy(p));
+        uint256 flat = Math.min(t.flat, p.margin);
+        _cut(slice, p, t.size, flat);
+        (rest.size, rest.reserve) = (p.size - slice.size, p.reserve - slice.reserve);
+        rest.margin = p.margin - flat - slice.margin;
+        Split memory parts = PositionMath.split(
+            slice.margin,
+            slice.reserve,
+            _equity(slice, t.index, t.mark, trade.carry),
+            PositionMath.feeUp(CLOSE_FEE + t.premium, t.size, t.index, UNIT),
+            t.phi,
+            PHI_TO_POOL
+        );
+        if (t.kind == ExitKind.Liquidation && rest.size != 0) {
+            rest.margin += parts.toTrader;
             parts.toTrader = 0;
         }
-        if (rest.size == 0) _close(position);
-        else _save(position, rest);
-        (uint256 received, uint256 unpaid) = _pay(position, parts.toTrader, parts.toPool + parts.toKeeper);
-        Flow memory flow = _flow(received, unpaid, parts.toKeeper);
-        (flow.unpend, flow.freed) = _ends(p, order);
-        flow.index = t.frozen == 0 ? t.index : 0;
-        _post(position, p, rest, flow);
+        parts.toKeeper += flat;
+        _series[p.series].replace(p, rest, UNIT);
+        // An order dies with its position, and a close with its execution.
+        if (rest.size == 0 || t.kind == ExitKind.Close) _drop(p, order, trade.flow);
+        if (rest.size == 0) {
+            _positions[position].wipe();
+            ++trade.flow.ended;
+        } else {
+            if (t.kind == ExitKind.Close) _positions[position].order = 0;
+            _save(position, rest);
+        }
+        unchecked {
+            // The next of a batch meets what this one leaves; nobody else looks.
+            trade.state.reserved -= slice.reserve;
+            trade.state.idle += parts.toPool;
+        }
+        trade.flow.index = t.kind == ExitKind.Settlement ? 0 : t.index;
+        trade.flow.released += slice.reserve;
+        _pay(position, parts, trade.flow);
         emit Exited(position, t.kind, t.size, t.index, t.mark, parts.toTrader, parts.toPool, parts.toKeeper);
+    }
+
+    /// @dev Rounded down: what does not divide stays with the position.
+    function _cut(Position memory slice, Position memory p, uint256 size, uint256 flat) private pure {
+        uint256 held = PositionMath.abs(p.size);
+        slice.margin = PositionMath.mulDown(p.margin - flat, size, held);
+        slice.reserve = PositionMath.mulDown(p.reserve, size, held);
+        slice.size = p.size > 0 ? int256(size) : -int256(size);
+    }
+
+    function _save(address position, Position memory p) private {
+        _positions[position].saveState(p);
+        _positions[position].saveTerms(p);
     }
 
     /// @inheritdoc IMarket
@@ -519,22 +643,25 @@ contract Market is IMarket, ReentrancyGuardTransient {
         if (msg.sender != trader && to != trader) revert NotTrader(msg.sender, trader);
         delete _claims[position];
         // Only what its trader directs elsewhere may fail as a whole; otherwise each part is paid or kept by itself.
-        (uint256 received,) = _pay(position, to == trader ? owed.trader : 0, owed.pool);
-        if (received != 0) POOL.collectClaim(received);
+        Flow memory flow;
+        _pay(position, Split(to == trader ? owed.trader : 0, owed.pool, 0), flow);
+        if (flow.received != 0) POOL.collectClaim(flow.received);
         if (to != trader) IPositionVault(position).claim(to, owed.trader);
-        emit Claimed(position, to, owed.trader);
+        emit Claimed(position, to, owed.trader - _claims[position].trader);
     }
 
     // ---------------------------------------------------------------- views
 
     /// @inheritdoc IMarket
-    function positionOf(address position) external view returns (Position memory) {
-        return _positions[position];
+    function positionOf(address position) external view returns (Position memory p) {
+        // slither-disable-next-line unused-return
+        (p,) = _positions[position].load();
     }
 
     /// @inheritdoc IMarket
-    function orderOf(address position) external view returns (Order memory) {
-        return _orders[position];
+    function orderOf(address position) external view returns (Order memory order) {
+        // slither-disable-next-line unused-return
+        (, order) = _positions[position].load();
     }
 
     /// @inheritdoc IMarket
@@ -549,15 +676,27 @@ contract Market is IMarket, ReentrancyGuardTransient {
         nonReentrantView
         returns (int256 equity, uint256 maintenance, uint256 target)
     {
-        Position memory p = _load(position, Status.Open);
-        (, Carry memory carry) = _stateOf(p.series);
+        Position memory p = _loadOpen(position);
         uint256 mark = _mark(p.series, index, time);
-        equity = _equity(p, index, mark, carry);
+        equity = _equity(p, index, mark, Book.carryAt(_series[p.series].carry, block.timestamp));
         (maintenance, target) = _required(p, index, mark);
     }
 
     /// @inheritdoc IMarket
-    function requireIdle() external view nonReentrantView {}
+    function liveSeries() external view returns (uint256) {
+        return _live;
+    }
+
+    /// @inheritdoc IMarket
+    function seriesOf(uint24 id) external view nonReentrantView returns (Series memory) {
+        return _series[id];
+    }
+
+    /// @inheritdoc IMarket
+    function snapshotOf(uint24 id) public view returns (Snapshot memory) {
+        (uint256 committed, uint256 idle) = _liquidity();
+        return _snapshot(id, committed, idle);
+    }
 
     /// @inheritdoc IMarket
     function pool() external view returns (address) {
@@ -570,25 +709,56 @@ contract Market is IMarket, ReentrancyGuardTransient {
         return INSTRUMENT.mark(series, index, time);
     }
 
-    function _stateOf(uint24 series) private view returns (Snapshot memory, Carry memory) {
-        return POOL.stateOf(series);
-    }
-
-    function _post(address position, Position memory old, Position memory current, Flow memory flow)
-        private
-        returns (bool done, uint256 band)
-    {
-        return POOL.post(position, old, current, flow);
-    }
-
     function _cap(uint24 series) private view returns (uint256) {
         return INSTRUMENT.cap(series);
     }
 
-    function _load(address position, Status wanted) private view returns (Position memory p) {
-        p = _positions[position];
+    function _isOpen(uint24 series, uint256 time) private view returns (bool) {
+        return INSTRUMENT.isOpen(series, time);
+    }
+
+    function _premium(Snapshot memory state, int256 change) private view returns (uint256) {
+        return INSTRUMENT.premium(state, change);
+    }
+
+    function _phase() private view returns (uint16) {
+        return ORACLE.commitment();
+    }
+
+    function _latest() private view returns (uint256 index, uint256 time) {
+        return ORACLE.latest();
+    }
+
+    function _final() private view returns (bool ended, uint256 index, uint256 time) {
+        return ORACLE.finalPrice();
+    }
+
+    function _liquidity() private view returns (uint256 committed, uint256 idle) {
+        return POOL.liquidity();
+    }
+
+    function _balanceOf(address account) private view returns (uint256) {
+        return TOKEN.balanceOf(account);
+    }
+
+    function _snapshot(uint24 id, uint256 committed, uint256 idle) private view returns (Snapshot memory) {
+        (uint256 long, uint256 short) = Book.open(_series[id].sizes);
+        return Snapshot(id, 0, block.timestamp, long, short, committed, idle);
+    }
+
+    function _loadOpen(address position) private view returns (Position memory) {
+        Words storage words = _positions[position];
+        Position memory p = words.loadState();
         if (p.status == Status.None) revert UnknownPosition(position);
-        if (p.status != wanted) revert WrongStatus(position, p.status, wanted);
+        if (p.status != Status.Open) revert WrongStatus(position, p.status, Status.Open);
+        words.loadTerms(p);
+        return p;
+    }
+
+    function _copy(Position memory p) private pure returns (Position memory copy) {
+        assembly ("memory-safe") {
+            mcopy(copy, p, 0x120) // nine fields
+        }
     }
 
     function _traderOf(address position) private view returns (address) {
@@ -600,49 +770,38 @@ contract Market is IMarket, ReentrancyGuardTransient {
     }
 
     /// @dev The order's first price, or why it is void. A wrong proof reverts: it must never void.
-    function _firstPrice(
-        uint24 series,
-        uint16 phase,
-        uint256 requestedAt,
-        uint128 low,
-        uint128 high,
-        bytes calldata proof
-    ) private view returns (bool good, VoidReason reason, uint256 index, uint256 time) {
-        uint256 due = requestedAt + DELAY;
+    function _firstPrice(uint24 series, Order memory order, bytes calldata proof)
+        private
+        view
+        returns (VoidReason, uint256 index, uint256 time)
+    {
+        uint256 due = order.requestedAt + DELAY;
         if (proof.length == 0) {
             if (block.timestamp <= due + TIME_TO_LIVE) revert IOracle.PriceNotThereYet(due);
-            return (false, VoidReason.Unproven, 0, 0);
+            (bool ended,,) = _final();
+            return (ended ? VoidReason.MarketEnded : VoidReason.Unproven, 0, 0);
         }
         bool undisputed;
-        (index, time, undisputed) = ORACLE.firstAfter(phase, due, proof);
-        if (time > due + TIME_TO_LIVE) return (false, VoidReason.Late, index, time);
-        if (!undisputed) return (false, VoidReason.Disputed, index, time);
-        if (index < low || (high != 0 && index > high)) return (false, VoidReason.OutsideBand, index, time);
-        if (!INSTRUMENT.isOpen(series, time)) return (false, VoidReason.SeriesClosed, index, time);
-        good = true;
+        (index, time, undisputed) = ORACLE.firstAfter(order.phase, due, proof);
+        VoidReason reason;
+        if (time > due + TIME_TO_LIVE) reason = VoidReason.Late;
+        else if (!undisputed) reason = VoidReason.Disputed;
+        else if (index < order.low || (order.high != 0 && index > order.high)) reason = VoidReason.OutsideBand;
+        else if (!_isOpen(series, time)) reason = VoidReason.SeriesClosed;
+        return (reason, index, time);
     }
 
     /// @dev An order whose price may be known goes first. Beyond its time to live, or where a new phase of the primary makes
-    /// its proof impossible, it shields nothing.
+    /// its proof impossible, it shields nothing; where there is none, that was long ago.
     function _due(Order memory order, uint256 time) private view returns (bool) {
         uint256 due = order.requestedAt + DELAY;
-        return order.kind != OrderKind.None && due < time && block.timestamp <= due + TIME_TO_LIVE
-            && order.phase == ORACLE.commitment();
+        return due < time && block.timestamp <= due + TIME_TO_LIVE && order.phase == _phase();
     }
 
     /// @dev Rises from the floor to the cap over the time to live, so that gas spikes do not stop execution.
     function _keeperFee(uint256 requestedAt) private view returns (uint256) {
         uint256 waited = Math.min(Math.saturatingSub(block.timestamp, requestedAt + DELAY), TIME_TO_LIVE);
-        // The factory has seen floor <= cap < 2 ** 96 and 0 < waited <= time to live < 2 ** 32.
-        unchecked {
-            return KEEPER_FLOOR + (KEEPER_CAP - KEEPER_FLOOR) * waited / TIME_TO_LIVE;
-        }
-    }
-
-    /// @dev No order is a free option: where the trader's own terms made it void, it pays the open fee.
-    function _voidFee(VoidReason reason, uint256 size, uint256 high) private view returns (uint256) {
-        if (reason != VoidReason.OutsideBand && reason != VoidReason.Unproven) return 0;
-        return PositionMath.feeUp(OPEN_FEE, size, high, UNIT);
+        return KEEPER_FLOOR + (KEEPER_CAP - KEEPER_FLOOR) * waited / TIME_TO_LIVE;
     }
 
     function _required(Position memory p, uint256 index, uint256 mark)
@@ -657,104 +816,91 @@ contract Market is IMarket, ReentrancyGuardTransient {
     }
 
     function _equity(Position memory p, uint256 index, uint256 mark, Carry memory carry) private view returns (int256) {
-        return
-            int256(uint256(p.margin)) + PositionMath.gainDown(p.size, p.entry, mark, UNIT)
-                - carry.carryUp(p, index, UNIT);
+        return int256(p.margin) + PositionMath.gainDown(p.size, p.entry, mark, UNIT) - carry.carryUp(p, index, UNIT);
     }
 
-    function _requireInitial(Snapshot memory state, uint256 mark, int256 size, int256 equity) private view {
-        uint256 required = Math.min(
-            _tokensUp(MARGIN_MODEL.initial(state, mark, size)),
-            PositionMath.largestLossDown(size, mark, _cap(state.series), UNIT)
-        );
+    function _requireInitial(Snapshot memory state, uint256 mark, int256 size, int256 equity, uint256 largestLoss)
+        private
+        view
+    {
+        uint256 required = Math.min(_tokensUp(MARGIN_MODEL.initial(state, mark, size)), largestLoss);
         if (equity < int256(required)) revert MarginTooSmall(equity, required);
     }
 
     /// @dev Without carry, and the margin pays the largest loss from entry: no price is needed.
     function _covered(Position memory p, uint256 margin) private view returns (bool) {
         if (HAS_CARRY) return false;
-        uint256 largest = p.size > 0
-            ? PositionMath.valueUp(uint256(int256(p.size)), p.entry, UNIT)
-            : PositionMath.valueUp(PositionMath.abs(p.size), Math.saturatingSub(_cap(p.series), p.entry), UNIT);
-        return margin >= largest;
+        uint256 worst = p.size > 0 ? p.entry : Math.saturatingSub(_cap(p.series), p.entry);
+        return margin >= PositionMath.valueUp(PositionMath.abs(p.size), worst, UNIT);
     }
 
     /// @dev The market's bound on notional, and what the instrument lets the trader win at most.
     function _largestReserve(Position memory p, uint256 index, uint256 entry) private view returns (uint256) {
         uint256 size = PositionMath.abs(p.size);
         return Math.min(
-            Math.mulDiv(LARGEST_RESERVE, PositionMath.valueDown(size, index, UNIT), ONE),
+            PositionMath.mulDown(LARGEST_RESERVE, PositionMath.valueDown(size, index, UNIT), ONE),
             PositionMath.largestGainDown(p.size, entry, _cap(p.series), UNIT)
         );
     }
 
-    function _flow(uint256 received, uint256 unpaid, uint256 keeperFee) private view returns (Flow memory flow) {
-        (flow.received, flow.unpaid, flow.keeper, flow.keeperFee) = (received, unpaid, msg.sender, keeperFee);
-    }
-
-    function _postMargin(address position, Position memory p, uint96 margin, Flow memory flow) private {
-        Position memory current = _positions[position];
-        current.margin = margin;
-        _post(position, p, current, flow);
-        _save(position, current);
-    }
-
-    function _save(address position, Position memory p) private {
-        _positions[position] = p;
-    }
-
-    /// @dev What is no longer pending, and the earmark that ends, with an order.
-    function _ends(Position memory p, Order memory order) private pure returns (int256 unpend, uint256 freed) {
-        int256 amount = int256(uint256(order.amount));
-        if (order.kind == OrderKind.Close) unpend = p.size > 0 ? -amount : amount;
-        else freed = order.amount;
-    }
-
-    /// @dev An order dies with its position.
-    function _cancelled(address position) private returns (Order memory order) {
-        order = _orders[position];
-        if (order.kind != OrderKind.None) delete _orders[position];
-    }
-
-    function _noOrder() private pure returns (Order memory order) {}
-
-    /// @dev Frees the words of a position that is over; its status stays.
-    function _close(address position) private {
-        Position memory closed;
-        closed.status = Status.Closed;
-        _save(position, closed);
+    /// @dev What ends with an order: its pending size, its earmark.
+    function _drop(Position memory p, Order memory order, Flow memory flow) private {
+        if (order.kind == OrderKind.None) return;
+        int256 change = p.size;
+        if (order.kind == OrderKind.Close) {
+            change = int256(order.amount * PositionMath.LOT);
+            if (p.size > 0) change = -change;
+        } else {
+            flow.freed += order.amount;
+        }
+        if (order.kind != OrderKind.RaiseReserve) _series[p.series].unpend(change);
     }
 
     function _requireSize(uint256 size) private view {
         if (size < MIN_SIZE) revert SizeTooSmall(size, MIN_SIZE);
+        if (size % PositionMath.LOT != 0) revert SizeNotInLots(size, PositionMath.LOT);
+    }
+
+    function _requireMargin(uint256 margin) private view {
+        if (margin < MIN_MARGIN) revert MarginBelowMinimum(margin, MIN_MARGIN);
     }
 
     function _requireHeld(address position, uint256 wanted) private view {
-        uint256 held = TOKEN.balanceOf(position);
+        uint256 held = _balanceOf(position);
         if (held < wanted) revert TransferShort(held, wanted);
     }
 
     function _tokensUp(uint256 value) private view returns (uint256) {
-        return Math.mulDiv(value, ONE, UNIT, Math.Rounding.Ceil);
+        return PositionMath.mulUp(value, ONE, UNIT);
+    }
+
+    function _move(Flow memory flow) private returns (bool done, uint256 committed, uint256 idle) {
+        flow.keeper = msg.sender;
+        return POOL.move(flow);
+    }
+
+    /// @dev Pay or keep: what the token refuses to deliver stays in the vault, claimable. A keeper is paid out of what comes in.
+    function _pay(address position, Split memory parts, Flow memory flow) private {
+        uint256 toPool = parts.toPool + parts.toKeeper;
+        (bool traderPaid, bool poolPaid) = _payVault(position, parts.toTrader, toPool);
+        if (poolPaid) {
+            flow.received += toPool;
+            flow.keeperFee += parts.toKeeper;
+        } else {
+            flow.unpaid += toPool;
+        }
+        if (!traderPaid || !poolPaid) _keep(position, traderPaid ? 0 : parts.toTrader, poolPaid ? 0 : toPool);
     }
 
     function _payVault(address position, uint256 toTrader, uint256 toPool) private returns (bool, bool) {
         return IPositionVault(position).pay(toTrader, toPool);
     }
 
-    /// @dev Pay or keep: what the token refuses to deliver stays in the vault, claimable.
-    function _pay(address position, uint256 toTrader, uint256 toPool)
-        private
-        returns (uint256 received, uint256 unpaid)
-    {
-        (bool traderPaid, bool poolPaid) = _payVault(position, toTrader, toPool);
-        if (!traderPaid || !poolPaid) {
-            Claim storage owed = _claims[position];
-            if (!traderPaid) owed.trader += uint128(toTrader);
-            if (!poolPaid) owed.pool += uint128(toPool);
-            emit PaymentKept(position, traderPaid ? 0 : toTrader, poolPaid ? 0 : toPool);
-        }
-        return poolPaid ? (toPool, uint256(0)) : (uint256(0), toPool);
+    function _keep(address position, uint256 trader, uint256 pool_) private {
+        Claim storage owed = _claims[position];
+        owed.trader += uint128(trader);
+        owed.pool += uint128(pool_);
+        emit PaymentKept(position, trader, pool_);
     }
 }
 // slither-disable-end reentrancy-no-eth,incorrect-equality

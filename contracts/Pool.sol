@@ -10,11 +10,12 @@ import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
-import {IInstrument, Snapshot} from "./interfaces/IInstrument.sol";
-import {IMarket, MarketConfig, Position} from "./interfaces/IMarket.sol";
+import {IInstrument} from "./interfaces/IInstrument.sol";
+import {IMarket, MarketConfig} from "./interfaces/IMarket.sol";
 import {IOracle} from "./interfaces/IOracle.sol";
 import {IPool, Flow} from "./interfaces/IPool.sol";
-import {Book, Carry, Series} from "./libraries/Book.sol";
+import {Bands} from "./libraries/Bands.sol";
+import {Book, Series} from "./libraries/Book.sol";
 import {PositionMath} from "./libraries/PositionMath.sol";
 
 /// @title Liquidity: the counterparty of one market.
@@ -24,21 +25,19 @@ import {PositionMath} from "./libraries/PositionMath.sol";
 contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
     using SafeCast for uint256;
-    using SafeCast for int256;
     using Math for uint256;
     using Book for Series;
-    using Book for Carry;
+    using Bands for uint256;
+    using Bands for uint40;
 
     uint256 private constant ONE = 1e18;
-    /// @dev The worth visits every live series.
-    uint256 private constant MAX_SERIES = 16;
     uint256 private constant VIRTUAL_SHARES = 1e6;
+    uint256 private constant CAPACITY = type(uint88).max / 2;
 
     IMarket private immutable MARKET;
     IOracle private immutable ORACLE;
     IInstrument private immutable INSTRUMENT;
     IERC20 private immutable TOKEN;
-    bool private immutable HAS_CARRY;
     uint256 private immutable UNIT;
     uint256 private immutable DELAY;
     uint256 private immutable EXIT_FEE;
@@ -47,31 +46,42 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
     uint256 private immutable LARGEST_RESERVE;
     uint256 private immutable TIME_TO_LIVE;
 
-    uint128 private _idle;
-    uint128 private _committed;
+    /// @dev One word, all that most calls need. `busy` counts positions open or pending: reserves alone do not tell, an instrument
+    /// with a cap may need none. `index` is the last trade's, in the compact form.
+    struct Funds {
+        uint88 idle;
+        uint88 committed;
+        uint24 busy;
+        uint40 index;
+        bool exiting;
+        bool owed;
+    }
+
+    Funds private _funds;
+    /// @dev Who enters cannot leave in the same transaction: it would take what a trade in between brings, with borrowed money.
+    bool private transient _entered;
     uint128 private _claims;
     uint128 private _exitShares;
-    /// @dev Positions open or pending: reserves alone do not tell, an instrument with a cap may need none.
-    uint256 private _busy;
-    mapping(uint24 id => Series) private _series;
-    uint24[] private _live;
     mapping(uint256 id => Exit) private _exits;
     mapping(address owner => uint256) private _kept;
-    uint256 private _firstExit;
-    uint256 private _nextExit;
+    uint128 private _firstExit;
+    uint128 private _nextExit;
 
-    /// @param config the market's, checked by the factory; the floor of a keeper's fee pays for an exit too
+    /// @param config the market's, checked by the factory; the floor of a keeper's fee pays for an exit too.
+    /// A pool begins at a valid price, so that even its first orders are held to an honest notional.
     constructor(IMarket market, MarketConfig memory config)
         ERC20("Bulkhead Pool", "BLKP")
         ERC4626(IERC20(config.token))
     {
         (MARKET, ORACLE, TOKEN) = (market, IOracle(config.oracle), IERC20(config.token));
         INSTRUMENT = IInstrument(config.instrument);
-        HAS_CARRY = IInstrument(config.instrument).hasCarry();
         UNIT = 10 ** (36 - IERC20Metadata(config.token).decimals());
         (DELAY, TIME_TO_LIVE) = (config.delay, config.timeToLive);
         (SMALLEST_RESERVE, LARGEST_RESERVE) = (config.smallestReserve, config.largestReserve);
         (EXIT_FEE, LARGEST_UTILISATION) = (config.keeperFloor, config.largestUtilisation);
+        // slither-disable-next-line unused-return
+        (uint256 index,) = ORACLE.latest();
+        _funds.index = index.floor();
     }
 
     modifier onlyMarket() {
@@ -88,26 +98,23 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
     }
 
     /// @dev Worth, and what the feed may hide about it: abs(net size) x index x deviation.
-    function _value(uint256 index, uint256 time, uint256 carryTime)
-        private
-        view
-        returns (uint256 value, uint256 hidden)
-    {
-        MARKET.requireIdle();
+    function _value(uint256 index, uint256 time, uint256 until) private view returns (uint256 value, uint256 hidden) {
         int256 net = int256(_held());
-        for (uint256 i; i < _live.length; ++i) {
-            Series storage series = _series[_live[i]];
-            net -= series.gain(INSTRUMENT.mark(_live[i], index, time), index, carryTime, UNIT);
-            (uint256 long, uint256 short) = (series.long.size, series.short.size);
-            hidden += long > short ? long - short : short - long;
+        uint256 exposed; // pending orders do not count: they cost too little to be let near anybody's price
+        for (uint256 lanes = MARKET.liveSeries(); lanes != 0; lanes >>= 25) {
+            uint24 id = uint24(lanes);
+            Series memory series = MARKET.seriesOf(id);
+            net -= series.gain(INSTRUMENT.mark(id, index, time), index, until, UNIT);
+            (uint256 long, uint256 short) = Book.open(series.sizes);
+            exposed += long > short ? long - short : short - long;
         }
         value = net > 0 ? uint256(net) : 0;
-        hidden = hidden.mulDiv(index, UNIT).mulDiv(ORACLE.deviation(), ONE, Math.Rounding.Ceil);
+        hidden = exposed.mulDiv(index, UNIT).mulDiv(ORACLE.deviation(), ONE, Math.Rounding.Ceil);
     }
 
     /// @notice Worth at the newest price; where there is none, what the pool holds before gains. Never reverts.
     function totalAssets() public view override(ERC4626, IERC4626) returns (uint256) {
-        if (_busy == 0) return _held();
+        if (_funds.busy == 0) return _held();
         try ORACLE.latest() returns (uint256 index, uint256 time) {
             try this.worth(index, time) returns (uint256 net) {
                 return net;
@@ -119,24 +126,20 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
         }
     }
 
-    /// @notice The series in which something is open or pending.
-    function liveSeries() external view returns (uint24[] memory) {
-        return _live;
-    }
-
-    /// @notice The aggregates of a series.
-    function seriesOf(uint24 id) external view returns (Series memory) {
-        return _series[id];
+    /// @inheritdoc IPool
+    function liquidity() external view returns (uint256, uint256) {
+        Funds memory funds = _funds;
+        return (funds.committed, funds.idle);
     }
 
     /// @inheritdoc IPool
-    function liquidity() external view returns (uint256, uint256) {
-        return (_committed, _idle);
+    function lastIndex() external view returns (uint256) {
+        return _funds.index.value();
     }
 
     /// @inheritdoc IPool
     function dueExits() public view returns (uint256) {
-        if (_exitShares == 0) return 0;
+        if (!_funds.exiting) return 0;
         return uint256(_exitShares).mulDiv(_held() + 1, totalSupply() + VIRTUAL_SHARES, Math.Rounding.Ceil);
     }
 
@@ -146,7 +149,8 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
     }
 
     function _held() private view returns (uint256) {
-        return uint256(_idle) + _committed + _claims;
+        Funds memory funds = _funds;
+        return uint256(funds.idle) + funds.committed + (funds.owed ? _claims : 0);
     }
 
     // ---------------------------------------------------------------- entry
@@ -183,8 +187,24 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
         return shares.mulDiv(_entryWorth() + 1, totalSupply() + VIRTUAL_SHARES, Math.Rounding.Ceil);
     }
 
+    /// @notice What the pool still takes in; 0 while there is no valid price to enter at.
+    function maxDeposit(address) public view override(ERC4626, IERC4626) returns (uint256) {
+        // slither-disable-next-line unused-return
+        try this.previewDeposit(1) returns (uint256) {
+            return CAPACITY.saturatingSub(_funds.idle);
+        } catch {
+            return 0;
+        }
+    }
+
+    /// @notice The same in shares.
+    function maxMint(address receiver) public view override(ERC4626, IERC4626) returns (uint256) {
+        uint256 assets = maxDeposit(receiver);
+        return assets == 0 ? 0 : previewDeposit(assets);
+    }
+
     function _entryWorth() private view returns (uint256) {
-        if (_busy == 0) return _held();
+        if (_funds.busy == 0) return _held();
         (uint256 index, uint256 time) = ORACLE.latest();
         (uint256 value, uint256 hidden) = _value(index, time, block.timestamp);
         return value + hidden;
@@ -196,7 +216,10 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
         TOKEN.safeTransferFrom(msg.sender, address(this), assets);
         uint256 received = TOKEN.balanceOf(address(this)) - before;
         if (received < assets) revert IMarket.TransferShort(received, assets);
-        _idle += assets.toUint128();
+        // Half of what the word holds is left to what positions bring.
+        if (_funds.idle + assets > CAPACITY) revert ERC4626ExceededMaxDeposit(receiver, assets, maxDeposit(receiver));
+        _funds.idle += uint88(assets);
+        _entered = true;
         _mint(receiver, shares);
         emit Deposit(msg.sender, receiver, assets, shares);
     }
@@ -227,18 +250,24 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
 
     /// @notice What leaving at once pays, rounded down. Reverts where leaving is by request.
     function previewRedeem(uint256 shares) public view override(ERC4626, IERC4626) returns (uint256) {
-        if (_busy != 0 || _claims != 0 || _exitShares != 0) revert ExitByRequest();
+        if (!_quiet()) revert ExitByRequest();
         return shares.mulDiv(_held() + 1, totalSupply() + VIRTUAL_SHARES);
     }
 
     /// @notice Shares that leaving at once costs, rounded up. Reverts where leaving is by request.
     function previewWithdraw(uint256 assets) public view override(ERC4626, IERC4626) returns (uint256) {
-        if (_busy != 0 || _claims != 0 || _exitShares != 0) revert ExitByRequest();
+        if (!_quiet()) revert ExitByRequest();
         return assets.mulDiv(totalSupply() + VIRTUAL_SHARES, _held() + 1, Math.Rounding.Ceil);
     }
 
     function maxRedeem(address owner) public view override(ERC4626, IERC4626) returns (uint256) {
-        return _busy != 0 || _claims != 0 || _exitShares != 0 ? 0 : balanceOf(owner);
+        return _quiet() ? balanceOf(owner) : 0;
+    }
+
+    /// @dev Nothing is open, pending, unpaid or asked for: all that the pool holds is idle, and its worth is no secret.
+    function _quiet() private view returns (bool) {
+        Funds memory funds = _funds;
+        return funds.busy == 0 && !funds.owed && !funds.exiting && !_entered;
     }
 
     function maxWithdraw(address owner) public view override(ERC4626, IERC4626) returns (uint256) {
@@ -249,13 +278,14 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
     function _leave(uint256 assets, uint256 shares, address receiver, address owner) private {
         if (msg.sender != owner) _spendAllowance(owner, msg.sender, shares);
         _burn(owner, shares);
-        _idle -= assets.toUint128();
+        _funds.idle -= assets.toUint88();
         emit Withdraw(msg.sender, receiver, owner, assets, shares);
         TOKEN.safeTransfer(receiver, assets);
     }
 
     /// @inheritdoc IPool
     function requestRedeem(uint256 shares) external nonReentrant returns (uint256 id) {
+        if (_entered) revert EnteredNow();
         // The keeper who carries the exit out is paid from it: dust would block the line for nothing.
         if (shares == 0 || shares.mulDiv(_held() + 1, totalSupply() + VIRTUAL_SHARES) < 2 * EXIT_FEE) {
             revert SharesTooFew(shares);
@@ -263,6 +293,7 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
         id = _nextExit++;
         _exits[id] = Exit(msg.sender, uint32(block.timestamp), _phase(), shares.toUint128());
         _exitShares += shares.toUint128();
+        _funds.exiting = true;
         _transfer(msg.sender, address(this), shares);
         emit ExitRequested(id, msg.sender, shares);
     }
@@ -280,13 +311,14 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
             return (0, 0);
         }
         // Worth nothing for the moment is no price to leave at; with nothing open it is final.
-        if (price == 0 && _busy != 0) revert NothingToRedeem();
+        if (price == 0 && _funds.busy != 0) revert NothingToRedeem();
         price += 1;
         uint256 supply = totalSupply() + VIRTUAL_SHARES;
         shares = exit.shares;
         assets = shares.mulDiv(price, supply);
-        if (assets > _idle) {
-            shares = uint256(_idle).mulDiv(supply, price);
+        uint256 idle = _funds.idle;
+        if (assets > idle) {
+            shares = idle.mulDiv(supply, price);
             assets = shares.mulDiv(price, supply);
             // A part must be worth the keeper's fee many times: who comes for dust gets nothing.
             if (assets < 10 * EXIT_FEE) revert NothingToRedeem();
@@ -295,11 +327,12 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
             _renew(id);
         } else {
             delete _exits[id];
-            _firstExit = id + 1;
+            _firstExit = uint128(id + 1);
         }
         uint256 keeperFee = Math.min(EXIT_FEE, assets / 2);
         _exitShares -= uint128(shares);
-        _idle -= uint128(assets);
+        if (_exitShares == 0) _funds.exiting = false;
+        _funds.idle -= uint88(assets);
         _burn(address(this), shares);
         emit ExitPaid(id, exit.owner, shares, assets - keeperFee, keeperFee);
         if (!TOKEN.trySafeTransfer(exit.owner, assets - keeperFee)) {
@@ -323,7 +356,7 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
 
     /// @dev The lower of the worth at the first price after the request and at the newest, less what the feed may hide.
     function _exitWorth(Exit memory exit, bytes calldata proof) private view returns (bool priced, uint256 value) {
-        if (_busy == 0) return (true, _held());
+        if (_funds.busy == 0) return (true, _held());
         (bool ended, uint256 index, uint256 time) = ORACLE.finalPrice();
         if (ended) {
             (value,) = _value(index, time, time);
@@ -355,141 +388,67 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
     // ---------------------------------------------------------------- the market's orders
 
     /// @inheritdoc IPool
-    function stateOf(uint24 id) external view returns (Snapshot memory state, Carry memory carry) {
-        Series storage series = _series[id];
-        return (_snapshot(id, series), series.carryAt(block.timestamp));
-    }
-
-    /// @inheritdoc IPool
-    function commit(uint24 id, int256 change, uint256 amount, uint256 size, uint256 high)
+    /// @dev Bounds go by an honest notional, at the index of the last trade or above: no order may bind more than it could ever
+    /// use.
+    function earmark(uint256 amount, uint256 size, uint256 high)
         external
         onlyMarket
         nonReentrant
-        returns (Snapshot memory state, uint256 premium)
+        returns (uint256 committed, uint256 idle, uint256 last)
     {
-        if (!INSTRUMENT.isOpen(id, block.timestamp)) revert SeriesNotOpen(id, block.timestamp);
-        if (high != 0) ++_busy;
-        if (high != 0 || amount != 0) _earmark(amount, size, high);
-        Series storage series = _series[id];
-        if (!series.live) _list(id, series);
-        state = _snapshot(id, series);
-        if (change == 0) return (state, 0);
-        // Pending orders of the same side count, so that no phantom order cheapens another.
-        (uint256 long, uint256 short) = (state.long, state.short);
-        if (change > 0) state.long += series.pendingBuys;
-        else state.short += series.pendingSells;
-        premium = INSTRUMENT.premium(state, change);
-        state.long = long;
-        state.short = short;
-        if (change > 0) series.pendingBuys += uint256(change).toUint128();
-        else series.pendingSells += uint256(-change).toUint128();
-    }
-
-    /// @inheritdoc IPool
-    function post(address vault, Position calldata old, Position calldata current, Flow calldata flow)
-        external
-        onlyMarket
-        nonReentrant
-        returns (bool, uint256)
-    {
-        if (flow.sent != 0 && !TOKEN.trySafeTransfer(vault, flow.sent)) return (false, 0);
-        uint24 id = old.size != 0 ? old.series : current.series;
-        Series storage series = _series[id];
-        if (current.size == 0) --_busy;
-        if (flow.unpend > 0) series.pendingBuys -= uint128(uint256(flow.unpend));
-        else if (flow.unpend < 0) series.pendingSells -= uint128(uint256(-flow.unpend));
-
-        Position memory opened = current;
-        if (flow.index != 0) {
-            // A trade sets new rates: the past is settled at the old ones first.
-            Carry memory carry = series.accrue(block.timestamp);
-            if (old.size == 0) opened.band = carry.packed(current.size > 0);
+        Funds memory funds = _funds;
+        last = funds.index.value();
+        uint256 top = Math.max(last, high);
+        uint256 lowest;
+        if (high != 0) {
+            lowest = PositionMath.feeUp(SMALLEST_RESERVE, size, top, UNIT);
+            ++funds.busy;
         }
-        if (old.size != 0) series.remove(old, UNIT);
-        if (current.size != 0) series.add(opened, UNIT);
-
-        uint256 paid = flow.unpaid == 0 && flow.keeperFee != 0 && TOKEN.trySafeTransfer(flow.keeper, flow.keeperFee)
-            ? flow.keeperFee
-            : 0; // a keeper that the token refuses to pay forgoes its fee: nobody else's call may fail for it
-        _committed = (uint256(_committed) + current.reserve - old.reserve - flow.freed).toUint128();
-        _idle = (uint256(_idle) + flow.freed + flow.received - flow.sent - paid).toUint128();
-        if (flow.unpaid != 0) _claims += flow.unpaid.toUint128();
-        if (flow.index != 0 && HAS_CARRY) _reprice(id, series, flow.index);
-        if (!HAS_CARRY) _retire(id, series);
-        return (true, opened.band);
-    }
-
-    /// @dev Bounds go by an honest notional, at the newest index or above: no order may bind more than it could ever use.
-    function _earmark(uint256 amount, uint256 size, uint256 high) private {
-        // slither-disable-next-line unused-return
-        (uint256 index,) = ORACLE.latest();
-        if (high != 0 && high < index) revert BandBelowIndex(high, index);
-        uint256 top = Math.max(high, index);
-        uint256 lowest = high == 0 ? 0 : PositionMath.feeUp(SMALLEST_RESERVE, size, top, UNIT);
         uint256 highest = PositionMath.feeUp(LARGEST_RESERVE, size, top, UNIT);
         if (amount < lowest || amount > highest) revert IMarket.ReserveOutOfBounds(amount, lowest, highest);
-        uint256 free = uint256(_idle).saturatingSub(dueExits());
-        if (amount > free) revert LiquidityShort(amount, free);
-        uint256 utilisation = Math.mulDiv(_committed + amount, ONE, Math.max(_held(), 1));
+        uint256 free = uint256(funds.idle).saturatingSub(dueExits());
+        (committed, idle) = (funds.committed + amount, uint256(funds.idle).saturatingSub(amount));
+        if (amount > free || committed > CAPACITY) revert LiquidityShort(amount, free);
+        uint256 utilisation = Math.mulDiv(committed, ONE, Math.max(_held(), 1));
         if (utilisation > LARGEST_UTILISATION) revert UtilisationAboveCap(utilisation, LARGEST_UTILISATION);
-        _committed += amount.toUint128();
-        _idle -= uint128(amount);
-    }
-
-    /// @dev A trade fixes the rates of carry until the next one.
-    function _reprice(uint24 id, Series storage series, uint256 index) private {
-        Snapshot memory state = _snapshot(id, series);
-        (state.index, state.time) = (index, block.timestamp);
-        (int256 long, int256 short, uint256 borrow) = INSTRUMENT.carry(state);
-        (series.longRate, series.shortRate, series.borrowRate) = (long.toInt56(), short.toInt56(), borrow.toUint64());
-        series.ratesAt = uint32(block.timestamp);
-    }
-
-    function _snapshot(uint24 id, Series storage series) private view returns (Snapshot memory) {
-        return Snapshot({
-            series: id,
-            index: 0,
-            time: block.timestamp,
-            long: series.long.size,
-            short: series.short.size,
-            reserved: _committed,
-            idle: _idle,
-            borrowRate: series.borrowRate,
-            elapsed: block.timestamp - series.ratesAt
-        });
-    }
-
-    function _list(uint24 id, Series storage series) private {
-        if (_live.length == MAX_SERIES) revert SeriesNotOpen(id, block.timestamp);
-        series.live = true;
-        _live.push(id);
-    }
-
-    /// @dev A family without carry has several series, and they expire: one in which nothing is left leaves the sum.
-    function _retire(uint24 id, Series storage series) private {
-        if (series.long.size | series.short.size | series.pendingBuys | series.pendingSells != 0) return;
-        series.live = false;
-        for (uint256 i; i < _live.length; ++i) {
-            if (_live[i] != id) continue;
-            _live[i] = _live[_live.length - 1];
-            _live.pop();
-            return;
-        }
+        (funds.committed, funds.idle) = (uint88(committed), uint88(idle));
+        _funds = funds;
     }
 
     /// @inheritdoc IPool
-    function freeze(uint24 id, uint256 time) external onlyMarket nonReentrant {
-        _series[id].freeze(time);
+    function move(Flow calldata flow)
+        external
+        onlyMarket
+        nonReentrant
+        returns (bool done, uint256 committed, uint256 idle)
+    {
+        if (flow.sent != 0 && !TOKEN.trySafeTransfer(flow.vault, flow.sent)) return (false, 0, 0);
+        // A keeper that the token refuses to pay forgoes its fee: nobody else's call may fail for it.
+        uint256 paid = flow.keeperFee != 0 && TOKEN.trySafeTransfer(flow.keeper, flow.keeperFee) ? flow.keeperFee : 0;
+        Funds memory funds = _funds;
+        committed = funds.committed + flow.added - flow.freed - flow.released;
+        idle = funds.idle + flow.freed + flow.received - flow.sent - paid;
+        // What no word holds belongs to nobody; nothing may stop an exit.
+        (funds.committed, funds.idle) = (uint88(committed), uint88(Math.min(idle, type(uint88).max)));
+        funds.busy -= uint24(flow.ended);
+        if (flow.index != 0) funds.index = flow.index.floor();
+        if (flow.unpaid != 0) {
+            _claims += flow.unpaid.toUint128();
+            funds.owed = true;
+        }
+        _funds = funds;
+        done = true;
     }
 
     /// @inheritdoc IPool
     function collectClaim(uint256 amount) external onlyMarket nonReentrant {
         _claims -= amount.toUint128();
-        _idle += amount.toUint128();
+        _funds.owed = _claims != 0;
+        _funds.idle = uint88(Math.min(_funds.idle + amount, type(uint88).max));
     }
 
     function _payKeeper(address keeper, uint256 fee) private {
-        if (fee != 0 && !TOKEN.trySafeTransfer(keeper, fee)) _idle += fee.toUint128();
+        if (fee != 0 && !TOKEN.trySafeTransfer(keeper, fee)) _funds.idle += uint88(fee);
     }
 
     function _decimalsOffset() internal pure override returns (uint8) {

@@ -3,46 +3,46 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from bulkhead.model.errors import ModelError
-from bulkhead.model.integers import mul_div, mul_div_up, saturating_sub, signed, to_int, to_uint, unsigned, wrap
-from bulkhead.model.interfaces.instrument import Instrument, Snapshot
-from bulkhead.model.interfaces.market import MarketConfig, Position, ReserveOutOfBounds, TransferShort
+from bulkhead.model.integers import mul_div, mul_div_up, saturating_sub, signed, to_uint, unsigned, wrap
+from bulkhead.model.interfaces.instrument import Instrument
+from bulkhead.model.interfaces.market import MarketConfig, ReserveOutOfBounds, TransferShort
 from bulkhead.model.interfaces.oracle import Block, IOracle
 from bulkhead.model.interfaces.pool import (
-    BandBelowIndex,
     Exit,
     ExitByRequest,
     Flow,
     LiquidityShort,
     NothingToRedeem,
     NotMarket,
-    SeriesNotOpen,
     SharesTooFew,
     UtilisationAboveCap,
 )
-from bulkhead.model.libraries import book, position_math
-from bulkhead.model.libraries.book import Carry, Series
+from bulkhead.model.libraries import bands, book, position_math
+from bulkhead.model.libraries.book import Series
 from bulkhead.model.libraries.position_math import ONE
 from bulkhead.model.state import atomic
 from bulkhead.model.token import Token
 
-MAX_SERIES = 16
 VIRTUAL_SHARES = 10**6
+MAX_UINT88 = (1 << 88) - 1
+CAPACITY = MAX_UINT88 // 2
 
-_STATE: tuple[str, ...] = (
-    "_busy",
-    "_idle",
-    "_committed",
-    "_claims",
-    "_exit_shares",
-    "_series",
-    "_live",
-    "_exits",
-    "_kept",
-)
+_STATE: tuple[str, ...] = ("_busy", "_idle", "_committed", "_index", "_claims", "_exit_shares", "_exits", "_kept")
 _STATE += ("_first_exit", "_next_exit")
+
+
+class ERC4626ExceededMaxDeposit(ModelError):
+    """receiver, assets, max."""
+
+
+class Book(Protocol):
+    """What a pool asks of its market."""
+
+    def live_series(self) -> list[int]: ...
+    def series_of(self, id: int) -> Series: ...
 
 
 class Pool:
@@ -62,9 +62,9 @@ class Pool:
         self.oracle, self.instrument, self.token = oracle, instrument, token
         self.unit, self.exit_fee = 10 ** (36 - token.decimals), config.keeper_floor
         self.shares = Token(token.decimals + 6, address)
+        self.book: Book | None = None  # the market, born after its pool
         self._busy = self._idle = self._committed = self._claims = self._exit_shares = 0
-        self._series: dict[int, Series] = {}
-        self._live: list[int] = []
+        self._index = bands.floor(oracle.latest()[0])
         self._exits: dict[int, Exit] = {}
         self._kept: dict[str, int] = {}
         self._first_exit = self._next_exit = 0
@@ -79,13 +79,15 @@ class Pool:
         """Worth at a price: idle + earmarks + reserves + claims - what the traders have gained."""
         return self._value(index, time, self.block.timestamp)[0]
 
-    def _value(self, index: int, time: int, carry_time: int) -> tuple[int, int]:
-        net, hidden = self._held(), 0
-        for id in self._live:
-            series, mark = self._series[id], self.instrument.mark(id, index, time)
-            net = signed(net - book.gain(series, mark, index, carry_time, self.unit))
-            hidden += abs(series.long.size - series.short.size)
-        return max(net, 0), mul_div_up(mul_div(hidden, index, self.unit), self.oracle.deviation, ONE)
+    def _value(self, index: int, time: int, until: int) -> tuple[int, int]:
+        assert self.book is not None
+        net, exposed = self._held(), 0
+        for id in self.book.live_series():
+            series, mark = self.book.series_of(id), self.instrument.mark(id, index, time)
+            net = signed(net - book.gain(series, mark, index, until, self.unit))
+            long, short = book.open(series)
+            exposed += abs(long - short)
+        return max(net, 0), mul_div_up(mul_div(exposed, index, self.unit), self.oracle.deviation, ONE)
 
     def total_assets(self) -> int:
         """Worth at the newest price; where there is none, what the pool holds before gains. Never raises."""
@@ -96,17 +98,13 @@ class Pool:
         except ModelError:
             return self._held()
 
-    def live_series(self) -> list[int]:
-        """The series in which something is open or pending."""
-        return list(self._live)
-
-    def series_of(self, id: int) -> Series:
-        """The aggregates of a series."""
-        return self._series.get(id, Series())
-
     def liquidity(self) -> tuple[int, int]:
         """Token units in vaults and earmarks, and those that are free."""
         return self._committed, self._idle
+
+    def last_index(self) -> int:
+        """Index of the last trade, to 33 bits."""
+        return bands.value(self._index)
 
     def due_exits(self) -> int:
         """What the queue of exits may still ask of the idle liquidity."""
@@ -156,6 +154,19 @@ class Pool:
         """Token units that an entry costs now, rounded up."""
         return mul_div_up(shares, self._entry_worth() + 1, self._supply())
 
+    def max_deposit(self, receiver: str) -> int:
+        """What the pool still takes in; 0 while there is no valid price to enter at."""
+        try:
+            self.preview_deposit(1)
+        except ModelError:
+            return 0
+        return saturating_sub(CAPACITY, self._idle)
+
+    def max_mint(self, receiver: str) -> int:
+        """The same in shares."""
+        assets = self.max_deposit(receiver)
+        return 0 if assets == 0 else self.preview_deposit(assets)
+
     def _entry_worth(self) -> int:
         if self._busy == 0:
             return self._held()
@@ -170,7 +181,9 @@ class Pool:
         received = unsigned(self.token.balance_of(self.address) - before)
         if received < assets:
             raise TransferShort(received, assets)
-        self._idle = unsigned(self._idle + to_uint(assets, 128), 128)
+        if unsigned(self._idle + assets) > CAPACITY:
+            raise ERC4626ExceededMaxDeposit(receiver, assets, self.max_deposit(receiver))
+        self._idle += assets
         self.shares.mint(receiver, shares)
 
     # ---------------------------------------------------------------- exit
@@ -216,7 +229,7 @@ class Pool:
         if sender != owner:
             self.shares.spend_allowance(owner, sender, shares)
         self.shares.burn(owner, shares)
-        self._idle = unsigned(self._idle - to_uint(assets, 128))
+        self._idle = unsigned(self._idle - to_uint(assets, 88))
         self.token.transfer(receiver, assets, sender=self.address)
 
     @atomic
@@ -261,13 +274,13 @@ class Pool:
             self._first_exit = id + 1
         keeper_fee = min(self.exit_fee, assets // 2)
         self._exit_shares = unsigned(self._exit_shares - wrap(shares, 128))
-        self._idle = unsigned(self._idle - wrap(assets, 128))
+        self._idle = unsigned(self._idle - wrap(assets, 88))
         self.shares.burn(self.address, shares)
         paid = assets - keeper_fee
         if not self.token.try_transfer(exit.owner, paid, sender=self.address):
             self._kept[exit.owner] = self._kept.get(exit.owner, 0) + paid
         if keeper_fee != 0 and not self.token.try_transfer(sender, keeper_fee, sender=self.address):
-            self._idle = unsigned(self._idle + to_uint(keeper_fee, 128), 128)
+            self._idle += keeper_fee
         return shares, assets
 
     def _renewed(self, exit: Exit) -> Exit:
@@ -308,158 +321,55 @@ class Pool:
 
     # ---------------------------------------------------------------- the market's orders
 
-    def state_of(self, id: int) -> tuple[Snapshot, Carry]:
-        """A series as its instrument and margin model see it, and its carry now."""
-        series = self.series_of(id)
-        return self._snapshot(id, series), book.carry_at(series, self.block.timestamp)
-
     @atomic
-    def commit(self, id: int, change: int, amount: int, size: int, high: int, *, sender: str) -> tuple[Snapshot, int]:
-        """Counts a change as pending, puts `amount` aside and prices it: state, premium. See the errors of IPool."""
+    def earmark(self, amount: int, size: int, high: int, *, sender: str) -> tuple[int, int, int]:
+        """Puts `amount` aside for an order: committed, idle, index of the last trade. See the errors of IPool."""
         self._only_market(sender)
-        if not self.instrument.is_open(id, self.block.timestamp):
-            raise SeriesNotOpen(id, self.block.timestamp)
+        c, last, lowest = self.config, self.last_index(), 0
+        top = max(last, high)
+        busy = self._busy
         if high != 0:
-            self._busy += 1
-        if high != 0 or amount != 0:
-            self._earmark(amount, size, high)
-        series = self.series_of(id)
-        if not series.live:
-            series = self._list(id, series)
-        self._series[id] = series
-        state = self._snapshot(id, series)
-        if change == 0:
-            return state, 0
-        if change > 0:
-            pending = replace(state, long=state.long + series.pending_buys)
-        else:
-            pending = replace(state, short=state.short + series.pending_sells)
-        premium = self.instrument.premium(pending, change)
-        if change > 0:
-            buys = unsigned(series.pending_buys + to_uint(change, 128), 128)
-            self._series[id] = replace(series, pending_buys=buys)
-        else:
-            sells = unsigned(series.pending_sells + to_uint(-change, 128), 128)
-            self._series[id] = replace(series, pending_sells=sells)
-        return state, premium
-
-    @atomic
-    def post(self, vault: str, old: Position, current: Position, flow: Flow, *, sender: str) -> tuple[bool, int]:
-        """A position changes from `old` to `current`, and money with it: done, band."""
-        self._only_market(sender)
-        if flow.sent != 0 and not self.token.try_transfer(vault, flow.sent, sender=self.address):
-            return False, 0
-        id = old.series if old.size != 0 else current.series
-        series = self.series_of(id)
-        if current.size == 0:
-            self._busy = unsigned(self._busy - 1)
-        if flow.unpend > 0:
-            series = replace(series, pending_buys=unsigned(series.pending_buys - wrap(flow.unpend, 128)))
-        elif flow.unpend < 0:
-            series = replace(series, pending_sells=unsigned(series.pending_sells - wrap(-flow.unpend, 128)))
-
-        opened = current
-        if flow.index != 0:
-            # A trade sets new rates: the past is settled at the old ones first.
-            series, carry = book.accrue(series, self.block.timestamp)
-            if old.size == 0:
-                opened = replace(opened, band=book.packed(carry, current.size > 0))
-        if old.size != 0:
-            series = book.remove(series, old, self.unit)
-        if current.size != 0:
-            series = book.add(series, opened, self.unit)
-
-        paid = 0
-        if (
-            flow.unpaid == 0
-            and flow.keeper_fee != 0
-            and self.token.try_transfer(flow.keeper, flow.keeper_fee, sender=self.address)
-        ):
-            paid = flow.keeper_fee
-        committed = unsigned(unsigned(self._committed + current.reserve - old.reserve) - flow.freed)
-        self._committed = to_uint(committed, 128)
-        idle = unsigned(unsigned(self._idle + flow.freed + flow.received - flow.sent) - paid)
-        self._idle = to_uint(idle, 128)
-        if flow.unpaid != 0:
-            self._claims = unsigned(self._claims + to_uint(flow.unpaid, 128), 128)
-        if flow.index != 0 and self.instrument.has_carry():
-            series = self._reprice(id, series, flow.index)
-        self._series[id] = series
-        if not self.instrument.has_carry():
-            self._retire(id, series)
-        return True, opened.band
-
-    def _earmark(self, amount: int, size: int, high: int) -> None:
-        c = self.config
-        index, _ = self.oracle.latest()
-        if high != 0 and high < index:
-            raise BandBelowIndex(high, index)
-        top = max(high, index)
-        lowest = 0 if high == 0 else position_math.fee_up(c.smallest_reserve, size, top, self.unit)
+            lowest = position_math.fee_up(c.smallest_reserve, size, top, self.unit)
+            busy = unsigned(busy + 1, 24)
         highest = position_math.fee_up(c.largest_reserve, size, top, self.unit)
         if not lowest <= amount <= highest:
             raise ReserveOutOfBounds(amount, lowest, highest)
         free = saturating_sub(self._idle, self.due_exits())
-        if amount > free:
+        if amount > free or self._committed + amount > CAPACITY:
             raise LiquidityShort(amount, free)
         utilisation = mul_div(self._committed + amount, ONE, max(self._held(), 1))
         if utilisation > c.largest_utilisation:
             raise UtilisationAboveCap(utilisation, c.largest_utilisation)
-        self._committed = unsigned(self._committed + to_uint(amount, 128), 128)
+        self._committed += amount
         self._idle -= amount
-
-    def _reprice(self, id: int, series: Series, index: int) -> Series:
-        now = self.block.timestamp
-        state = replace(self._snapshot(id, series), index=index, time=now)
-        long, short, borrow = self.instrument.carry(state)
-        return replace(
-            series,
-            long_rate=to_int(long, 56),
-            short_rate=to_int(short, 56),
-            borrow_rate=to_uint(borrow, 64),
-            rates_at=wrap(now, 32),
-        )
-
-    def _snapshot(self, id: int, series: Series) -> Snapshot:
-        now = self.block.timestamp
-        return Snapshot(
-            series=id,
-            index=0,
-            time=now,
-            long=series.long.size,
-            short=series.short.size,
-            reserved=self._committed,
-            idle=self._idle,
-            borrow_rate=series.borrow_rate,
-            elapsed=unsigned(now - series.rates_at),
-        )
-
-    def _list(self, id: int, series: Series) -> Series:
-        if len(self._live) == MAX_SERIES:
-            raise SeriesNotOpen(id, self.block.timestamp)
-        self._live.append(id)
-        return replace(series, live=True)
-
-    def _retire(self, id: int, series: Series) -> None:
-        if series.long.size or series.short.size or series.pending_buys or series.pending_sells:
-            return
-        self._series[id] = replace(series, live=False)
-        if id in self._live:
-            self._live[self._live.index(id)] = self._live[-1]
-            self._live.pop()
+        self._busy = busy
+        return self._committed, self._idle, last
 
     @atomic
-    def freeze(self, id: int, time: int, *, sender: str) -> None:
-        """Carry of a series ends for good at `time`. Raises NotMarket."""
+    def move(self, flow: Flow, *, sender: str) -> tuple[bool, int, int]:
+        """Money moves with positions: done, committed, idle. Raises NotMarket, Panic."""
         self._only_market(sender)
-        self._series[id] = book.freeze(self.series_of(id), time)
+        token = self.token
+        if flow.sent != 0 and not token.try_transfer(flow.vault, flow.sent, sender=self.address):
+            return False, 0, 0
+        paid = 0
+        if flow.keeper_fee != 0 and token.try_transfer(flow.keeper, flow.keeper_fee, sender=self.address):
+            paid = flow.keeper_fee
+        committed = unsigned(unsigned(self._committed + flow.added - flow.freed) - flow.released)
+        idle = unsigned(unsigned(self._idle + flow.freed + flow.received - flow.sent) - paid)
+        self._committed, self._idle = committed, min(idle, MAX_UINT88)
+        self._busy = unsigned(self._busy - flow.ended)
+        if flow.index != 0:
+            self._index = bands.floor(flow.index)
+        self._claims = unsigned(self._claims + to_uint(flow.unpaid, 128), 128)
+        return True, committed, idle
 
     @atomic
     def collect_claim(self, amount: int, *, sender: str) -> None:
         """`amount` of unpaid claims has arrived. Raises NotMarket, Panic."""
         self._only_market(sender)
         self._claims = unsigned(self._claims - to_uint(amount, 128))
-        self._idle = unsigned(self._idle + to_uint(amount, 128), 128)
+        self._idle = min(self._idle + amount, MAX_UINT88)
 
     def _only_market(self, sender: str) -> None:
         if sender != self.market:

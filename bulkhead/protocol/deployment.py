@@ -126,7 +126,7 @@ class Deployment:
         terms: MarketTerms | None = None,
         label: str = "market",
     ) -> MarketContracts:
-        """The market of these parts; created through the factory unless it is there."""
+        """The market of these parts; created through the factory unless it is there, at a valid price of the oracle."""
         config = (terms or MarketTerms()).encoded(
             token.call.decimals(),
             token=token.address,

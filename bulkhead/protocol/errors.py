@@ -101,7 +101,7 @@ class TypedContract(Contract):
 
 
 class UnknownPosition(Refused):
-    said = "{position} is no position of this market: check the address, and which market it was opened in."
+    said = "{position} is over, or was never a position of this market: check the address and the market."
     position: Account
 
 
@@ -118,9 +118,21 @@ class SizeTooSmall(Refused):
     minimum: Size
 
 
+class SizeNotInLots(Refused):
+    said = "A size of {size} is no multiple of {lot}: round it to so many decimals."
+    size: Size
+    lot: Size
+
+
 class AmountTooLarge(Refused):
-    said = "A size of {amount} is more than a market can hold: ask for less."
-    amount: Size
+    """`amount` is the contract's integer: of a size, a margin or an entry price."""
+
+    said = "That is more than a position can hold: ask for a smaller size, or put in less margin."
+    amount: int
+
+
+class SideFull(Refused):
+    said = "This side of the market has no room for more: take a smaller position, or wait until others are closed."
 
 
 class MarginBelowMinimum(Refused):
@@ -192,6 +204,21 @@ class NothingToClaim(Refused):
     position: Account
 
 
+class SeriesNotOpen(Refused):
+    said = "Series {series} cannot be traded at {time}: it is unknown, has expired, or too many series are live."
+    series: int
+    time: Time
+
+
+class RatesTooHigh(Refused):
+    said = (
+        "The instrument asks for {funding_rate} of funding and {borrow_rate} of borrowing a second, more than a market"
+        " can keep (1,700 % a year): this market needs another instrument."
+    )
+    funding_rate: Rate
+    borrow_rate: Rate
+
+
 class NotTrader(Refused):
     said = "{caller} is not the trader of this position: only {trader} may direct its claim to another address."
     caller: Account
@@ -212,12 +239,6 @@ class NotMarket(Refused):
     caller: Account
 
 
-class SeriesNotOpen(Refused):
-    said = "Series {series} cannot be traded at {time}: it is unknown, has expired, or too many series are live."
-    series: int
-    time: Time
-
-
 class LiquidityShort(Refused):
     said = "The pool has {free} free, and a reserve of {asked} was asked for: ask for less, or wait for more liquidity."
     asked: Tokens
@@ -234,10 +255,8 @@ class ExitByRequest(Refused):
     said = "Positions are open or waiting, so that leaving at once is not possible: use request_redeem."
 
 
-class BandBelowIndex(Refused):
-    said = "The band ends at {high}, below the newest price of {index}: let it reach that price at least."
-    high: Price
-    index: Price
+class EnteredNow(Refused):
+    said = "Somebody has entered the pool in this very transaction: ask to leave in a later one."
 
 
 class NothingToRedeem(Refused):
@@ -492,12 +511,6 @@ class SafeERC20FailedOperation(Refused):
 
 class SafeCastOverflowedUintDowncast(Refused):
     said = "{value} does not fit into {bits} bits: ask for less."
-    bits: int
-    value: int
-
-
-class SafeCastOverflowedIntDowncast(Refused):
-    said = "{value} does not fit into {bits} signed bits: ask for less."
     bits: int
     value: int
 

@@ -13,9 +13,11 @@ from bulkhead.chain import Address, Event
 from bulkhead.model.interfaces.market import ExitKind, OrderKind, VoidReason
 from bulkhead.protocol.leg import Leg
 from bulkhead.protocol.units import (
+    LOTS,
     WAD,
     Account,
     Amount,
+    NearPrice,
     Price,
     Rate,
     Shares,
@@ -36,7 +38,7 @@ WHY = {
     VoidReason.LATE: "its first price came after its time to live",
     VoidReason.UNPROVEN: "nobody proved its price within its time to live; it pays the open fee",
     VoidReason.SERIES_CLOSED: "its series could not be traded any more at its first price",
-    VoidReason.FUNDING_REFUSED: "the token refused a transfer that it needed",
+    VoidReason.FUNDING_REFUSED: "the token refused a transfer that it needed, or its side of the market is full",
     VoidReason.RESERVE_REACHED: "the gain at its price had reached the old reserve already",
     VoidReason.MARKET_ENDED: "the market has ended",
 }
@@ -97,12 +99,14 @@ class PositionEvent(Told):
 
 
 class OpenRequested(PositionEvent):
+    """The band is the one that is kept: to 33 bits, rounded outwards."""
+
     said = "{trader} asks to open {leg} between {low} and {high}, at a premium of {premium}."
     position: Account
     trader: Account
     leg: Annotated[Leg, Unit(_leg, _leg_text)]
-    low: Price
-    high: Price
+    low: NearPrice
+    high: NearPrice
     premium: Rate
 
 
@@ -138,7 +142,7 @@ class OrderRequested(PositionEvent):
     premium: Rate
 
     def __init__(self, raw: Event, decimals: int) -> None:
-        super().__init__(raw, WAD if raw.args.kind == OrderKind.CLOSE else decimals)
+        super().__init__(raw, LOTS if raw.args.kind == OrderKind.CLOSE else decimals)
 
 
 class ReserveRaised(PositionEvent):
@@ -162,10 +166,9 @@ class Exited(PositionEvent):
 
 
 class MarginChanged(PositionEvent):
-    said = "The margin changed by {change}, to {margin}."
+    said = "The margin changed by {change}."
     position: Account
     change: Tokens
-    margin: Tokens
 
 
 class PaymentKept(PositionEvent):

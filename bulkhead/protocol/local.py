@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from bulkhead.chain import Address, Contract, LocalChain
 from bulkhead.protocol.config import MarketTerms, OracleTerms
 from bulkhead.protocol.deployment import Deployment
-from bulkhead.protocol.market import Market
+from bulkhead.protocol.market import Market, Origin
 from bulkhead.protocol.operators import Operators
 from bulkhead.protocol.oracle import Oracle
 from bulkhead.protocol.protocol import Protocol
@@ -45,9 +45,10 @@ class LocalProtocol(Protocol):
                 self._push(name, to_integer(price, FEED_DECIMALS, "price"))
         for name, feed in self._feeds.items():
             deployed = deployment.oracle(feed.address, OracleTerms(), FEED_DECIMALS)
-            made = deployment.perpetual_market(self._token, deployed, terms).market
+            made = deployment.perpetual_market(self._token, deployed, terms)
             oracle = Oracle(chain, deployed.address, [feed.address])
-            self.markets[name] = Market(chain, made.address, oracle, operators, lens.address, name)
+            origin = Origin(deployment.factory.address, made.config)
+            self.markets[name] = Market(chain, made.market.address, oracle, operators, lens.address, name, origin)
         self.provider = self.account("provider")
         for market in self.markets.values():
             self.fund(self.provider, liquidity)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import Any, NamedTuple
 
-from bulkhead.chain import Address, Chain, Receipt, to_address
+from bulkhead.chain import Address, Chain, Receipt, Revert, to_address
 from bulkhead.chain.base import AddressLike
 from bulkhead.protocol.errors import TypedContract
 from bulkhead.protocol.events import Exited, Opened, OpenRequested, OrderVoided, PositionEvent, ReserveRaised
@@ -15,7 +16,7 @@ from bulkhead.protocol.oracle import Oracle
 from bulkhead.protocol.pool import Pool
 from bulkhead.protocol.position import Position
 from bulkhead.protocol.token import Token
-from bulkhead.protocol.units import WAD, Number, short, to_integer
+from bulkhead.protocol.units import WAD, Number, short, to_decimal, to_integer
 
 #: What becomes of an order when it is executed.
 Outcome = Opened | ReserveRaised | Exited | OrderVoided
@@ -25,6 +26,33 @@ Band = tuple[Number, Number]
 
 #: Without a band an order takes prices so near to the newest one, as a fraction.
 NEAR = Decimal("0.01")
+
+
+class Origin(NamedTuple):
+    """What a market was created by and from, which together give its address; quotes go by its terms."""
+
+    factory: Address
+    config: Any
+
+
+class Quote(NamedTuple):
+    """What a request to open asks for now, in tokens; `premium` is a fraction of notional.
+
+    refusal                      why the market would refuse the trader's request with that margin; None: it would not
+    open_fee, keeper_cap         the most they can come to within the band
+    margin                       the smallest that passes
+    lowest, highest_reserve      for the size at the top of the band
+    free_liquidity               what the pool could set aside
+    """
+
+    refusal: Revert | None
+    premium: Decimal
+    open_fee: Decimal
+    keeper_cap: Decimal
+    margin: Decimal
+    lowest_reserve: Decimal
+    highest_reserve: Decimal
+    free_liquidity: Decimal
 
 
 class Market:
@@ -42,8 +70,10 @@ class Market:
         operators: Operators | None = None,
         lens: AddressLike = None,
         name: str = "",
+        origin: Origin | None = None,
     ) -> None:
         self.chain, self.oracle, self.operators, self.name = chain, oracle, operators, name
+        self.origin = origin
         self.contract = TypedContract(chain, "Market", address)
         pool = self.contract.call.pool()
         self.token = Token(chain, TypedContract(chain, "Pool", pool).call.asset())
@@ -91,6 +121,31 @@ class Market:
         low, high = self.band(band) if band is not None else self.near()
         receipt = self.contract.send.requestOpen(owner, encoded, low, high, sender=sender or owner)
         return [self.position(told.position) for told in self.told(receipt) if isinstance(told, OpenRequested)]
+
+    def quote(
+        self,
+        size: Number,
+        reserve: Number,
+        *,
+        band: Band | None = None,
+        max_premium: Number = Decimal("0.01"),
+        series: int = 0,
+        trader: AddressLike = None,
+    ) -> Quote:
+        """What `open` asks for now, and whether it would take it: the very request is tried out, and not sent.
+
+        Raises BandInvalid, LookupError where no lens is known, or not what the market was created from.
+        """
+        owner = to_address(trader or self.chain.accounts[0])
+        low, high = self.band(band) if band is not None else self.near()
+        leg = Leg(size, 0, reserve, max_premium, series).encoded(self.token.decimals)
+        told = self.need_lens().call.quoteOpen(*self.need_origin(), leg, low, high)
+        refusal = None
+        try:
+            self.contract.call.requestOpen(owner, [leg | {"margin": told.margin}], low, high, sender=owner)
+        except Revert as revert:
+            refusal = revert
+        return Quote(refusal, to_decimal(told.premium, WAD), *map(self.token.amount, told[1:]))
 
     def band(self, band: Band) -> tuple[int, int]:
         """A band as the contract takes it."""
@@ -147,6 +202,12 @@ class Market:
         if self.lens is None:
             raise LookupError(f"No lens is known for {self!r}: deploy one and name it in the addresses.")
         return self.lens
+
+    def need_origin(self) -> Origin:
+        """What it was created by and from; LookupError where that is not known."""
+        if self.origin is None:
+            raise LookupError(f"What {self!r} was created from is not known: name factory and config in the addresses.")
+        return self.origin
 
     def _exits(self, receipt: Receipt) -> list[Exited]:
         return [event for event in self.told(receipt) if isinstance(event, Exited)]

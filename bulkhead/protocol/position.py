@@ -6,11 +6,12 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bulkhead.chain import Address, ChainError, Receipt, to_address
+from bulkhead.chain.address import to_bytes
 from bulkhead.chain.base import AddressLike
 from bulkhead.model.interfaces.market import OrderKind, Status
 from bulkhead.protocol.errors import TypedContract
 from bulkhead.protocol.events import PositionEvent, Told
-from bulkhead.protocol.units import WAD, Number, plain, short, to_decimal, to_integer
+from bulkhead.protocol.units import LOTS, WAD, Number, plain, short, to_decimal, to_integer
 
 if TYPE_CHECKING:
     from bulkhead.protocol.market import Band, Market
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 _ALL = 2**128 - 1
 #: The lens' highest index: healthy at any price.
 _HIGHEST = 2**112 - 1
+#: How the code of a minimal proxy (EIP-1167) begins; the address it stands for follows.
+_PROXY = bytes.fromhex("363d3d373d3d3d363d73")
 
 
 class Health(NamedTuple):
@@ -35,10 +38,26 @@ class Health(NamedTuple):
 
 
 class PendingOrder(NamedTuple):
-    """An order on an open position; `amount` is the size to close, or tokens of reserve to add."""
+    """An order; `amount` is the size to close, or tokens of reserve: to add, or set aside for a position to open."""
 
     kind: OrderKind
     amount: Decimal
+
+
+class CloseQuote(NamedTuple):
+    """What a close comes to, in tokens; `premium` is a fraction of notional.
+
+    fee           the close fee as asked; no more is taken than is left
+    carry         funding and borrowing that the closed part owes; negative: is owed
+    to_trader     and the other two, as `Exited` tells
+    """
+
+    premium: Decimal
+    fee: Decimal
+    carry: Decimal
+    to_trader: Decimal
+    to_pool: Decimal
+    to_keeper: Decimal
 
 
 class Claimable(NamedTuple):
@@ -67,8 +86,19 @@ class Position:
 
     @property
     def status(self) -> Status:
-        """NONE, PENDING, OPEN or CLOSED."""
+        """PENDING, OPEN, or NONE: it is over, or never was."""
         return Status(self._written().status)
+
+    @property
+    def is_over(self) -> bool:
+        """Was it a position of this market once? Its terms are forgotten then, its vault and its events stay."""
+        if self.status != Status.NONE:
+            return False
+        chain = self.market.chain
+        code = chain.code(self.address)
+        # A vault stands for code that knows its market.
+        found = code.startswith(_PROXY)
+        return found and to_bytes(self.market.address) in chain.code(code[len(_PROXY) : len(_PROXY) + 20])
 
     @property
     def series(self) -> int:
@@ -98,11 +128,11 @@ class Position:
 
     @property
     def order(self) -> PendingOrder | None:
-        """The order that waits for its price, if it is open and has one; while PENDING it is the opening itself."""
+        """The order that waits for its price, if there is one; of a PENDING position the one that opens it."""
         order = self.market.contract.call.orderOf(self.address)
         if order.kind == OrderKind.NONE:
             return None
-        decimals = WAD if order.kind == OrderKind.CLOSE else self.market.token.decimals
+        decimals = LOTS if order.kind == OrderKind.CLOSE else self.market.token.decimals
         return PendingOrder(OrderKind(order.kind), to_decimal(order.amount, decimals))
 
     @property
@@ -126,6 +156,21 @@ class Position:
         """
         low, high = self.market.need_lens().call.healthyRange(self.market.address, self.address)
         return to_decimal(low, WAD), Decimal("Infinity") if high == _HIGHEST else to_decimal(high, WAD)
+
+    def quote_close(
+        self, size: Number | None = None, *, price: Number | None = None, time: int | None = None
+    ) -> CloseQuote:
+        """What closing a size, by default all of it, brings if asked for now and carried out at `time` at a price.
+
+        By default at once, and at the newest price. A later time adds carry and raises the keeper's fee. Raises
+        UnknownPosition, WrongStatus unless it is open, LookupError as `Market.quote` does.
+        """
+        market = self.market
+        index = market.oracle.contract.call.latest()[0] if price is None else to_integer(price, WAD, "price")
+        closing = _ALL if size is None else to_integer(size, WAD, "size")
+        when = market.chain.timestamp if time is None else time
+        told = market.need_lens().call.quoteClose(*market.need_origin(), self.address, closing, index, when)
+        return CloseQuote(to_decimal(told.premium, WAD), *map(market.token.amount, told[1:]))
 
     def events(self, from_block: int = 0) -> list[PositionEvent]:
         """Its life so far, oldest first. A public node may want a `from_block` that is not too long ago."""
@@ -183,9 +228,10 @@ class Position:
     def __repr__(self) -> str:
         try:
             written = self._written()
+            over = not written.size and self.is_over
         except ChainError:  # a look at an object must not need a node
             return f"<Position {short(self.address)}>"
-        status = Status(written.status).name.lower()
+        status = "over" if over else Status(written.status).name.lower()
         if not written.size:
             return f"<Position {short(self.address)}: {status}>"
         side, size = ("long" if written.size > 0 else "short"), plain(abs(to_decimal(written.size, WAD)))

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bulkhead.build import artifacts
-from bulkhead.chain import Chain, LocalChain
+from bulkhead.chain import Abi, Chain, LocalChain, to_address
 from bulkhead.protocol.config import MarketTerms
-from bulkhead.protocol.market import Market
+from bulkhead.protocol.market import Market, Origin
 from bulkhead.protocol.operators import Operators
 from bulkhead.protocol.oracle import Oracle
 from bulkhead.protocol.units import Number
@@ -35,7 +35,8 @@ class Protocol:
         """What stands on a chain already.
 
         `addresses` is a deployment record's file, or {"markets": {NAME: {"market": ADDRESS, "oracle": ADDRESS}}}. Each
-        market may name more: "feeds" (the primary first), without which no proof can be found; "operators"; "lens".
+        market may name more: "feeds" (the primary first), without which no proof can be found; "operators"; "lens";
+        "factory" and "config", what the market was created by and from, without which there are no quotes.
         Raises ValueError where a market is incomplete, or there is none.
         """
         content = json.loads(Path(addresses).read_text()) if isinstance(addresses, str | Path) else addresses
@@ -84,7 +85,11 @@ def _recorded(content: Mapping[str, Any], name: str) -> dict[str, Any]:
         return {}
     settings = steps[f"{name} oracle"]["arguments"][0]
     feeds = [feed["proxy"] for feed in (settings["primary"], *settings["validators"])]
-    return {"feeds": feeds, "operators": steps["Operators"]["address"], "lens": steps["Lens"]["address"]}
+    parts = {part.lower(): steps[part]["address"] for part in ("Operators", "Lens", "Factory")}
+    # Its readable arguments are for readers: large integers are strings there.
+    create = Abi(artifacts()["Factory"].abi).function("createMarket")
+    (config,) = create.inputs.decode(bytes.fromhex(steps[f"{name} market"]["encoded"][2:]))
+    return parts | {"feeds": feeds, "config": config}
 
 
 def _market(chain: Chain, name: str, parts: Mapping[str, Any]) -> Market:
@@ -93,4 +98,5 @@ def _market(chain: Chain, name: str, parts: Mapping[str, Any]) -> Market:
             raise ValueError(f"The addresses of market {name} lack its {part}.")
     oracle = Oracle(chain, parts["oracle"], parts.get("feeds", ()))
     operators = Operators(chain, parts["operators"]) if "operators" in parts else None
-    return Market(chain, parts["market"], oracle, operators, parts.get("lens"), name)
+    origin = Origin(to_address(parts["factory"]), parts["config"]) if {"factory", "config"} <= set(parts) else None
+    return Market(chain, parts["market"], oracle, operators, parts.get("lens"), name, origin)

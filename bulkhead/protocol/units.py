@@ -19,6 +19,9 @@ Number = Decimal | int | str
 WAD = 18
 """Decimals of prices, sizes and rates."""
 
+LOTS = 8
+"""Decimals of a size in lots: no market keeps more of them."""
+
 SHARE_OFFSET = 6
 """Decimals that a pool's shares have more than its token."""
 
@@ -125,6 +128,8 @@ Shares = Annotated[
 ]
 #: Collateral per unit of underlying.
 Price = Annotated[Decimal, Unit(_wad, lambda raw, _: plain(to_decimal(raw, WAD)))]
+#: The same, kept on chain to 33 bits; as text in nine digits, as it was meant.
+NearPrice = Annotated[Decimal, Unit(_wad, lambda raw, _: plain(Decimal(f"{to_decimal(raw, WAD):.9g}").normalize()))]
 #: Units of the underlying.
 Size = Price
 #: A fraction, 1 = 100 %; as text in percent.

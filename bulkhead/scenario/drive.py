@@ -62,7 +62,7 @@ OPENED_LATE = (Ticket(-1, 25, 4_000, 20), Ticket(-1, 8, 5_000, 30), Ticket(1, 12
 
 _KINDS = ("closed", "liquidated", "closed at reserve", "settled")
 _LIQUIDATION, _AT_RESERVE = 1, 2
-_CLOSED = 3  # a position's status when it is over
+_OVER = 0  # the status that is told of a position that is over
 
 
 class Watched(NamedTuple):
@@ -242,7 +242,7 @@ class _Run:
             held = self.stage.holding(position)
             position.margin, position.reserve = held.margin, held.reserve
             position.paid += event.args.toTrader
-            kind, whole = int(event.args.kind), held.status == _CLOSED
+            kind, whole = int(event.args.kind), held.status == _OVER
             said = f"{position.label} {_KINDS[kind]}"
             if kind == _LIQUIDATION:
                 self.outcome.liquidations += 1

@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {IInstrument, Snapshot} from "../interfaces/IInstrument.sol";
+import {PositionMath} from "../libraries/PositionMath.sol";
 
 /// @title The perpetual: one series, its mark is the index.
 /// @notice Fills pay for skew, balance is funding's job, reserves are rented. Rates are 1e18 = 100 %.
@@ -35,13 +36,14 @@ contract Perpetual is IInstrument {
     }
 
     constructor(Parameters memory p) {
-        if (p.skewScale == 0) revert ParameterInvalid("skewScale", p.skewScale);
+        // Above, a premium could overflow, and a position that has one to pay could never leave.
+        if (p.skewScale == 0 || p.skewScale > type(uint128).max) revert ParameterInvalid("skewScale", p.skewScale);
         if (p.kink == 0 || p.kink >= ONE) revert ParameterInvalid("kink", p.kink);
         if (p.borrowKink < p.borrowBase) revert ParameterInvalid("borrowKink", p.borrowKink);
-        if (p.borrowFull < p.borrowKink || p.borrowFull > 100 * ONE) {
+        if (p.borrowFull < p.borrowKink || p.borrowFull > 10 * ONE) {
             revert ParameterInvalid("borrowFull", p.borrowFull);
         }
-        if (p.maxFunding > 100 * ONE) revert ParameterInvalid("maxFunding", p.maxFunding);
+        if (p.maxFunding > 10 * ONE) revert ParameterInvalid("maxFunding", p.maxFunding);
         SKEW_SCALE = p.skewScale;
         MAX_FUNDING = p.maxFunding;
         (BORROW_BASE, BORROW_KINK, BORROW_FULL) = (p.borrowBase, p.borrowKink, p.borrowFull);
@@ -79,45 +81,35 @@ contract Perpetual is IInstrument {
     function premium(Snapshot calldata state, int256 size) external view returns (uint256) {
         int256 before = int256(state.long) - int256(state.short);
         int256 afterwards = before + size;
-        uint256 from = _abs(before);
-        uint256 to = _abs(afterwards);
+        uint256 from = PositionMath.abs(before);
+        uint256 to = PositionMath.abs(afterwards);
         bool crosses = (before > 0 && afterwards < 0) || (before < 0 && afterwards > 0);
         if (crosses) from = 0;
         if (to <= from) return 0;
         // rate x abs(size) = (to - from) x (to + from) / (2 x skewScale)
-        return Math.mulDiv((to - from) * (to + from), ONE, 2 * SKEW_SCALE * _abs(size), Math.Rounding.Ceil);
+        return Math.mulDiv((to - from) * (to + from), ONE, 2 * SKEW_SCALE * PositionMath.abs(size), Math.Rounding.Ceil);
     }
 
     /// @inheritdoc IInstrument
-    /// @dev The heavy side pays maxFunding x clamp(skew / skewScale); the light side receives per unit no more than
-    /// the heavy side pays in all, the rest stays with the pool.
-    function carry(Snapshot calldata state)
+    /// @dev The heavy side pays maxFunding x clamp(skew / skewScale); the light side receives as much per unit.
+    function carry(Snapshot calldata state, uint256 borrowRate_, uint256 elapsed)
         external
         view
-        returns (int256 longRate, int256 shortRate, uint256 borrowRate)
+        returns (int256 fundingRate, uint256 borrowRate)
     {
-        bool longHeavy = state.long >= state.short;
-        (uint256 heavy, uint256 light) = longHeavy ? (state.long, state.short) : (state.short, state.long);
-        uint256 rate =
-            Math.mulDiv(MAX_FUNDING / YEAR, Math.min(heavy - light, SKEW_SCALE), SKEW_SCALE, Math.Rounding.Ceil);
-        // Paid per unit of the light side: the rate itself; heavy pays more in all, and the pool keeps the difference.
-        int256 received = light == 0 ? int256(0) : -int256(rate);
-        (longRate, shortRate) = longHeavy ? (int256(rate), received) : (received, int256(rate));
-        borrowRate = _borrow(state);
+        int256 skew = int256(state.long) - int256(state.short);
+        uint256 rate = PositionMath.mulUp(MAX_FUNDING / YEAR, Math.min(PositionMath.abs(skew), SKEW_SCALE), SKEW_SCALE);
+        return (skew < 0 ? -int256(rate) : int256(rate), _borrow(state, borrowRate_, elapsed));
     }
 
     /// @dev Falls at once, rises by the ramp: nobody is liquidated because liquidity left.
-    function _borrow(Snapshot calldata state) private view returns (uint256) {
+    function _borrow(Snapshot calldata state, uint256 rate, uint256 elapsed) private view returns (uint256) {
         uint256 total = state.reserved + state.idle;
-        uint256 used = total == 0 ? 0 : Math.mulDiv(state.reserved, ONE, total);
+        uint256 used = total == 0 ? 0 : PositionMath.mulDown(state.reserved, ONE, total);
         uint256 yearly = used <= KINK
-            ? BORROW_BASE + Math.mulDiv(BORROW_KINK - BORROW_BASE, used, KINK)
-            : BORROW_KINK + Math.mulDiv(BORROW_FULL - BORROW_KINK, used - KINK, ONE - KINK);
-        uint256 from = Math.max(state.borrowRate, BORROW_BASE / YEAR);
-        return Math.min(yearly / YEAR, from + Math.mulDiv(BORROW_RAMP / YEAR, state.elapsed, 1 hours));
-    }
-
-    function _abs(int256 value) private pure returns (uint256) {
-        return uint256(value < 0 ? -value : value);
+            ? BORROW_BASE + PositionMath.mulDown(BORROW_KINK - BORROW_BASE, used, KINK)
+            : BORROW_KINK + PositionMath.mulDown(BORROW_FULL - BORROW_KINK, used - KINK, ONE - KINK);
+        uint256 from = Math.max(rate, BORROW_BASE / YEAR);
+        return Math.min(yearly / YEAR, from + PositionMath.mulDown(BORROW_RAMP / YEAR, elapsed, 1 hours));
     }
 }

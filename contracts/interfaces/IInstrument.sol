@@ -9,8 +9,6 @@ pragma solidity ^0.8.28;
 /// @param short the same of the shorts
 /// @param reserved token units of the pool in vaults and earmarks
 /// @param idle token units of the pool that are free
-/// @param borrowRate present borrow rate of the series, per second, 1e18 = 100 %
-/// @param elapsed seconds since that rate was set
 struct Snapshot {
     uint24 series;
     uint256 index;
@@ -19,8 +17,6 @@ struct Snapshot {
     uint256 short;
     uint256 reserved;
     uint256 idle;
-    uint256 borrowRate;
-    uint256 elapsed;
 }
 
 /// @title A family of contracts: what one unit is worth, what a trade costs, what holding it costs.
@@ -38,11 +34,13 @@ interface IInstrument {
     /// @param size signed change of the open size, 18 decimals
     function premium(Snapshot calldata state, int256 size) external view returns (uint256 rate);
 
-    /// @notice What the sides owe per second: fractions of notional for longs and shorts (negative: received), of reserve for borrowing.
-    function carry(Snapshot calldata state)
+    /// @notice What holding costs per second: of notional, owed by longs to shorts (negative: by shorts to longs), and of reserve,
+    /// owed to the pool. Below 1,700 % a year. What the light side does not receive stays with the pool.
+    /// @param borrowRate_ of the last trade, @param elapsed seconds since then
+    function carry(Snapshot calldata state, uint256 borrowRate_, uint256 elapsed)
         external
         view
-        returns (int256 longRate, int256 shortRate, uint256 borrowRate);
+        returns (int256 fundingRate, uint256 borrowRate);
 
     /// @notice Does holding a position of this family cost or earn carry?
     function hasCarry() external view returns (bool);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
+import {Snapshot} from "./IInstrument.sol";
+import {Series} from "../libraries/Book.sol";
+
 /// @notice Everything that makes a market. Immutable; rates are 1e18 = 100 %, amounts token units, times seconds.
 /// @dev The address of a market follows from this struct: every field counts.
 struct MarketConfig {
@@ -30,18 +33,19 @@ struct MarketConfig {
 enum Status {
     None,
     Pending,
-    Open,
-    Closed
+    Open
 }
 
 enum OrderKind {
     None,
+    Open,
     Close,
     RaiseReserve
 }
 
 /// @notice Why an order came to nothing.
 enum VoidReason {
+    None,
     OutsideBand,
     Disputed,
     Late,
@@ -60,50 +64,54 @@ enum ExitKind {
     Settlement
 }
 
-/// @notice What a position is, in three words. While it is pending, `entry` holds the premium rate and `band` the band.
+/// @notice What a position is.
 /// @param margin the trader's collateral, token units
 /// @param reserve the pool's; while pending, the earmark
-/// @param series which contract of the market's family
 /// @param status of its life
+/// @param size signed, 18 decimals, a multiple of 1e10
+/// @param entry mark plus premium at the opening, 18 decimals; 0 while pending
+/// @param series which contract of the market's family
 /// @param time of the request; when open, of the price it was opened at
-/// @param size signed, 18 decimals
-/// @param entry mark plus premium at the opening, 18 decimals
-/// @param phase of the primary at the commit
-/// @param band low (128 bits) and high of the index; when open, the side's funding (96 bits) and the borrowing index at entry
+/// @param funding index of its market's funding at the opening, ten decimals
+/// @param borrowing index of borrowing at the opening, ten decimals
 struct Position {
-    uint96 margin;
-    uint96 reserve;
-    uint24 series;
+    uint256 margin;
+    uint256 reserve;
     Status status;
-    uint32 time;
-    int128 size;
-    uint112 entry;
-    uint16 phase;
-    uint256 band;
+    int256 size;
+    uint256 entry;
+    uint24 series;
+    uint256 time;
+    int256 funding;
+    uint256 borrowing;
 }
 
-/// @notice An order on an open position; it lives and dies with it.
-/// @param amount size to close (18 decimals), or token units of reserve to add
+/// @notice The order of a position; it lives and dies with it.
+/// @param kind None where there is none
+/// @param requestedAt time of the commit, @param phase of the oracle's primary then
+/// @param premium rate fixed at the commit, 1e18 = 100 %, nine decimals kept
+/// @param amount lots (1e10 of size) to close, or token units of reserve: to add, or set aside for a position to open
+/// @param low lowest index at which it may execute, @param high the highest, 0 for any; to 33 bits, rounded outwards
 struct Order {
     OrderKind kind;
-    uint32 requestedAt;
+    uint256 requestedAt;
     uint16 phase;
-    uint64 premium;
-    uint128 amount;
-    uint128 low;
-    uint128 high;
+    uint256 premium;
+    uint256 amount;
+    uint256 low;
+    uint256 high;
 }
 
 /// @notice One leg of an opening order: one position, one vault.
-/// @param size signed, 18 decimals
+/// @param size signed, 18 decimals, a multiple of 1e10 (a lot)
 /// @param reserve the most the trader can win, token units
 /// @param maxPremium largest premium rate accepted
 struct Leg {
     uint24 series;
-    int128 size;
-    uint96 margin;
-    uint96 reserve;
-    uint64 maxPremium;
+    int256 size;
+    uint256 margin;
+    uint256 reserve;
+    uint256 maxPremium;
 }
 
 /// @notice What an operator may be allowed to do; the bit of an action in a grant is 1 << action.
@@ -116,9 +124,12 @@ enum Action {
 
 /// @title Orders, positions, liquidation and settlement of one family of instruments on one index in one token.
 interface IMarket {
+    /// @notice No position of this market, or one that is over.
     error UnknownPosition(address position);
     error WrongStatus(address position, Status status, Status wanted);
     error SizeTooSmall(uint256 size, uint256 minimum);
+    /// @notice Sizes are multiples of a lot: eight decimals.
+    error SizeNotInLots(uint256 size, uint256 lot);
     error AmountTooLarge(uint256 amount);
     error MarginBelowMinimum(uint256 margin, uint256 minimum);
     /// @notice Margin less fees, the premium and any loss is below what the model asks.
@@ -133,12 +144,14 @@ interface IMarket {
     error ReserveNotReached(address position, int256 gain, uint256 reserve);
     error PriceNotLater(uint256 time, uint256 openedAt);
     error NothingToClaim(address position);
+    /// @notice The instrument does not trade this series now, or too many series are live.
+    error SeriesNotOpen(uint24 series, uint256 time);
     error NotTrader(address caller, address trader);
     /// @notice The vault holds less than what was promised: the token takes a fee on transfer.
     error TransferShort(uint256 received, uint256 wanted);
 
     event OpenRequested(
-        address indexed position, address indexed trader, Leg leg, uint128 low, uint128 high, uint256 premium
+        address indexed position, address indexed trader, Leg leg, uint256 low, uint256 high, uint256 premium
     );
     event Opened(
         address indexed position,
@@ -151,7 +164,7 @@ interface IMarket {
     );
     event OrderVoided(address indexed position, OrderKind kind, VoidReason reason, uint256 fee, uint256 keeperFee);
     event OrderRequested(
-        address indexed position, OrderKind kind, uint128 amount, uint128 low, uint128 high, uint256 premium
+        address indexed position, OrderKind kind, uint256 amount, uint256 low, uint256 high, uint256 premium
     );
     event ReserveRaised(address indexed position, uint256 index, uint256 reserve, uint256 keeperFee);
     event Exited(
@@ -164,32 +177,32 @@ interface IMarket {
         uint256 toPool,
         uint256 toKeeper
     );
-    event MarginChanged(address indexed position, int256 change, uint256 margin);
+    event MarginChanged(address indexed position, int256 change);
     event PaymentKept(address indexed position, uint256 trader, uint256 pool);
     event Claimed(address indexed position, address indexed to, uint256 amount);
 
     /// @notice Commits an order of one or several legs: each gets a vault with its margin, and an earmark in the pool.
     /// @param trader owner of the positions; pays the margins (allowance to the market)
     /// @param low lowest index at which the order may execute, @param high the highest
-    function requestOpen(address trader, Leg[] calldata legs, uint128 low, uint128 high)
+    function requestOpen(address trader, Leg[] calldata legs, uint256 low, uint256 high)
         external
         returns (address[] memory positions);
 
     /// @notice Commits to close `size` (or what is left); the band 0, 0 takes any price.
-    function requestClose(address position, uint128 size, uint128 low, uint128 high, uint64 maxPremium) external;
+    function requestClose(address position, uint256 size, uint256 low, uint256 high, uint256 maxPremium) external;
 
     /// @notice Commits to raise the reserve by `amount` token units.
-    function requestRaise(address position, uint96 amount) external;
+    function requestRaise(address position, uint256 amount) external;
 
     /// @notice Carries out the pending order of a position at the first price after it, or voids it. Anyone may call it.
     /// @param proof as the oracle wants it; empty only after the time to live
     function execute(address position, bytes calldata proof) external;
 
     /// @notice Adds margin out of the caller's allowance. Asks nobody.
-    function addMargin(address position, uint96 amount) external;
+    function addMargin(address position, uint256 amount) external;
 
     /// @notice Takes margin out, to the trader. Unrealised gain never counts.
-    function removeMargin(address position, uint96 amount) external;
+    function removeMargin(address position, uint256 amount) external;
 
     /// @notice Liquidates what is liquidatable, skips the rest.
     /// @return done how many were
@@ -217,8 +230,15 @@ interface IMarket {
         view
         returns (int256 equity, uint256 maintenance, uint256 target);
 
-    /// @notice Reverts while a call of the market is under way: the pool is not valued half-way through a change.
-    function requireIdle() external view;
+    /// @notice The series in which something is open or pending, in lanes of 25 bits whose top bit is set.
+    function liveSeries() external view returns (uint256 lanes);
+
+    /// @notice The aggregates of a series, as Book reads them.
+    /// @dev Reverts while a call of the market is under way: the pool is not valued half-way through a change.
+    function seriesOf(uint24 id) external view returns (Series memory);
+
+    /// @notice A series as its instrument and margin model see it, index and time left open.
+    function snapshotOf(uint24 id) external view returns (Snapshot memory);
 
     /// @notice The market's own pool.
     function pool() external view returns (address);

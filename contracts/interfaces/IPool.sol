@@ -1,23 +1,25 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
-import {Position} from "./IMarket.sol";
-import {Snapshot} from "./IInstrument.sol";
-import {Carry} from "../libraries/Book.sol";
 import {IERC4626} from "@openzeppelin/contracts/interfaces/IERC4626.sol";
 
-/// @notice The money that moves with a change of a position. Token units.
-/// @param unpend signed size that is no longer pending, @param freed earmark that ends
-/// @param sent leaves the pool for the vault, @param received has just come from it, @param unpaid stays claimable in it
-/// @param keeperFee paid out of what came in; @param index price of the trade, 0 where no trade was made
+/// @notice The money that moves with a change of positions. Token units.
+/// @param freed earmarks that end, @param added reserves that begin in a vault, @param released reserves that end there
+/// @param vault to which @param sent leaves the pool
+/// @param received has just come from vaults, @param unpaid stays claimable in them
+/// @param keeper to whom @param keeperFee is paid out of what came in
+/// @param ended positions that are over, @param index price of the trade, 0 where no trade was made
 struct Flow {
-    int256 unpend;
     uint256 freed;
+    uint256 added;
+    uint256 released;
+    address vault;
     uint256 sent;
     uint256 received;
     uint256 unpaid;
     address keeper;
     uint256 keeperFee;
+    uint256 ended;
     uint256 index;
 }
 
@@ -37,16 +39,14 @@ interface IPool is IERC4626 {
     }
 
     error NotMarket(address caller);
-    /// @notice The instrument does not trade this series now, or too many series are live.
-    error SeriesNotOpen(uint24 series, uint256 time);
     /// @notice The pool has less free liquidity than the earmark asks for.
     error LiquidityShort(uint256 asked, uint256 free);
     /// @notice The earmark would lift utilisation above the market's cap, both 1e18 = 100 %.
     error UtilisationAboveCap(uint256 utilisation, uint256 cap);
     /// @notice Positions are open or orders pending: leave by requestRedeem.
     error ExitByRequest();
-    /// @notice The band ends below the newest index: its notional would not be an honest one.
-    error BandBelowIndex(uint256 high, uint256 index);
+    /// @notice Somebody has entered in this very transaction: leave in a later one.
+    error EnteredNow();
     error NothingToRedeem();
     error SharesTooFew(uint256 shares);
 
@@ -73,27 +73,23 @@ interface IPool is IERC4626 {
     /// @notice Token units in vaults and earmarks, and those that are free.
     function liquidity() external view returns (uint256 committed, uint256 idle);
 
+    /// @notice Index of the last trade, to 33 bits; of the market's creation before the first. Orders are held to it where their
+    /// band ends below.
+    function lastIndex() external view returns (uint256);
+
     /// @notice What the queue of exits may still ask of the idle liquidity.
     function dueExits() external view returns (uint256);
 
-    /// @notice A series as its instrument and margin model see it (index and time left open), and its carry now.
-    function stateOf(uint24 series) external view returns (Snapshot memory state, Carry memory carry);
-
-    /// @notice Market only: counts a committed change of size as pending, puts `amount` aside for it, and prices it.
+    /// @notice Market only: puts `amount` aside for an order.
     /// @param size abs(size) of the position that the reserve is for, @param high top of the band; 0 where no position is opened
-    function commit(uint24 series, int256 change, uint256 amount, uint256 size, uint256 high)
+    /// @return committed and @return idle afterwards, @return last index of the last trade, as the pool keeps it
+    function earmark(uint256 amount, uint256 size, uint256 high)
         external
-        returns (Snapshot memory state, uint256 premium);
+        returns (uint256 committed, uint256 idle, uint256 last);
 
-    /// @notice Market only: a position changes from `old` to `current` (size 0: none), and money with it.
+    /// @notice Market only: money moves with positions.
     /// @return done false where the token refused to move what is sent; nothing has changed then
-    /// @return band what a new position remembers of the carry
-    function post(address vault, Position calldata old, Position calldata current, Flow calldata flow)
-        external
-        returns (bool done, uint256 band);
-
-    /// @notice Market only: carry of a series ends for good at `time`.
-    function freeze(uint24 series, uint256 time) external;
+    function move(Flow calldata flow) external returns (bool done, uint256 committed, uint256 idle);
 
     /// @notice Market only: `amount` of unpaid claims has arrived.
     function collectClaim(uint256 amount) external;

@@ -5,100 +5,134 @@ import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {PositionMath} from "./PositionMath.sol";
 import {Position} from "../interfaces/IMarket.sol";
 
-/// @notice Sums over the open positions of one side of a series: all that is needed to value them together.
-/// @param size sum of abs(size), @param entryValue sum of abs(size) x entry in token units
-/// @param funding sum of abs(size) x funding at entry, @param borrowing sum of reserve x borrowing at entry
+/// @notice Sums over the open positions of one side of a series: with its size, all that is needed to value them together.
+/// @dev Bits from the lowest. amounts: margin / 256 (it only bounds a loss) 80, reserve 88, size x entry 88, token units.
+/// indices: reserve x borrowing at entry 128, lots x funding at entry 128 (signed), as positions keep them.
 struct Side {
-    uint128 size;
-    uint128 entryValue;
-    uint128 margin;
-    uint128 reserve;
-    int128 funding;
-    uint128 borrowing;
+    uint256 amounts;
+    uint256 indices;
 }
 
-/// @notice One series: its sides, its pending orders, its carry.
-/// @param pendingBuys sizes of committed orders that buy, @param pendingSells that sell
-/// @param longIndex what one unit of a long's notional has owed since the beginning, 1e18 = 100 %
-/// @param longRate per second; @param updatedAt when the indices were last brought up to date, @param ratesAt when the rates were set
-/// @param live listed in the market, where the pool's worth is summed
+/// @notice One series: its sizes, its carry, its sides.
+/// @dev Bits from the lowest. sizes in lots: long 64, short 64, and committed but still pending, buying 64, selling 64.
+/// carry: funding 72 (signed) and borrowing 64, what a unit of a long's notional has owed to the shorts and one of reserve to
+/// the pool since the beginning, 1e18 = 100 %; their rates per second 40 (signed) and 40; when they were fixed 32; live 8.
 struct Series {
+    uint256 sizes;
+    uint256 carry;
     Side long;
     Side short;
-    uint128 pendingBuys;
-    uint128 pendingSells;
-    int96 longIndex;
-    int96 shortIndex;
-    uint64 borrowIndex;
-    int56 longRate;
-    int56 shortRate;
-    uint64 borrowRate;
-    uint32 updatedAt;
-    uint32 ratesAt;
-    bool live;
 }
 
-/// @notice What one unit of notional of a long, of a short, and one unit of reserve have owed since the beginning, 1e18 = 100 %.
+/// @notice The two indices of carry at one moment, 1e18 = 100 %.
 struct Carry {
-    int96 long;
-    int96 short;
-    uint64 borrow;
+    int256 funding;
+    uint256 borrowing;
 }
 
 /// @title Aggregates of a series: what all its positions are worth together, without visiting one.
+/// @dev Sums share words, so that a trade writes four. A lane never overflows: sizes are checked at the commit, margins and entry
+/// values where a position opens, reserves are part of what a pool has committed, indices are bounded by these.
 library Book {
     using PositionMath for *;
 
-    /// @notice Brings the carry up to `time` at the rates fixed by the last trade. Who calls it, or how often, changes nothing.
-    function accrue(Series storage series, uint256 time) internal returns (Carry memory carry) {
-        carry = carryAt(series, time);
-        if (time <= series.updatedAt) return carry;
-        (series.longIndex, series.shortIndex, series.borrowIndex) = (carry.long, carry.short, carry.borrow);
-        series.updatedAt = uint32(time);
+    /// @notice A side of this market has no room for more of this token or size.
+    error SideFull();
+    /// @notice The instrument's rates are beyond what a series can keep: 1,700 % a year.
+    error RatesTooHigh(int256 fundingRate, uint256 borrowRate);
+
+    uint256 private constant ONE = 1e18;
+    /// @dev A position keeps the indices of its entry to ten decimals.
+    int256 private constant KEPT = 1e8;
+    /// @dev Half of what the lane of margins holds: the other half is left to what a partial liquidation turns from reserve into
+    /// margin.
+    uint256 private constant MARGINS = type(uint80).max / 2;
+
+    // ---------------------------------------------------------------- sizes
+
+    /// @notice Open sizes, 18 decimals.
+    function open(uint256 sizes) internal pure returns (uint256 long, uint256 short) {
+        return (uint256(uint64(sizes)) * PositionMath.LOT, uint256(uint64(sizes >> 64)) * PositionMath.LOT);
     }
 
-    /// @notice Stops the carry for good at `time`: the market has ended.
-    function freeze(Series storage series, uint256 time) internal {
-        accrue(series, time);
-        (series.longRate, series.shortRate, series.borrowRate) = (0, 0, 0);
+    /// @notice Committed sizes that are still pending, 18 decimals.
+    function pending(uint256 sizes) internal pure returns (uint256 buys, uint256 sells) {
+        return (uint256(uint64(sizes >> 128)) * PositionMath.LOT, (sizes >> 192) * PositionMath.LOT);
     }
 
-    /// @notice The carry indices at `time`, without writing them.
-    function carryAt(Series storage series, uint256 time) internal view returns (Carry memory carry) {
-        carry = Carry(series.longIndex, series.shortIndex, series.borrowIndex);
-        uint256 last = series.updatedAt;
+    /// @notice Is there room for an opening order? Half of what a lane holds is left to close orders, which never wait for room:
+    /// they cannot be more than what is open on the other side.
+    function requireRoom(Series storage series, int256 change) internal view {
+        uint256 sizes = series.sizes >> (change > 0 ? 0 : 64);
+        uint256 lots = change.abs() / PositionMath.LOT;
+        if (uint64(sizes) + uint256(uint64(sizes >> 128)) + lots > type(uint64).max / 2) revert SideFull();
+    }
+
+    /// @notice Counts a committed change of size as pending.
+    function pend(Series storage series, int256 change) internal {
+        series.sizes += change.abs() / PositionMath.LOT << (change > 0 ? 128 : 192);
+    }
+
+    /// @notice It is pending no longer.
+    function unpend(Series storage series, int256 change) internal {
+        series.sizes -= change.abs() / PositionMath.LOT << (change > 0 ? 128 : 192);
+    }
+
+    // ---------------------------------------------------------------- carry
+
+    /// @notice The indices at `time`, at the rates fixed by the last trade. Who asks, or how often, changes nothing.
+    function carryAt(uint256 word, uint256 time) internal pure returns (Carry memory carry) {
+        carry.funding = int72(uint72(word));
+        carry.borrowing = uint64(word >> 72);
+        uint256 last = uint32(word >> 216);
         if (time <= last) return carry;
-        int96 elapsed = int96(int256(time - last));
-        carry.long += series.longRate * elapsed;
-        carry.short += series.shortRate * elapsed;
-        // saturating: a debt that cannot grow any more must not stop an exit
-        carry.borrow = uint64(Math.min(carry.borrow + series.borrowRate * (time - last), type(uint64).max));
+        unchecked {
+            carry.funding += int256(int40(uint40(word >> 136))) * int256(time - last);
+            // saturating: a debt that cannot grow any more must not stop an exit
+            carry.borrowing = Math.min(carry.borrowing + uint40(word >> 176) * (time - last), type(uint64).max);
+        }
     }
 
-    /// @notice Adds an open position to its side.
-    function add(Series storage series, Position memory p, uint256 unit) internal {
-        Side storage side = p.size > 0 ? series.long : series.short;
-        uint256 size = PositionMath.abs(p.size);
-        (int256 funding, uint256 borrowing) = atEntry(p);
-        side.size += uint128(size);
-        side.entryValue += uint128(size.valueUp(p.entry, unit));
-        side.margin += p.margin;
-        side.reserve += p.reserve;
-        side.funding += int128(int256(size) * funding / 1e18);
-        side.borrowing += uint128(p.reserve * borrowing / 1e18);
+    /// @notice Settles the past at the old rates and fixes new ones.
+    function setRates(Series storage series, Carry memory carry, int256 fundingRate, uint256 rate) internal {
+        if (fundingRate != int40(fundingRate) || rate > type(uint40).max) revert RatesTooHigh(fundingRate, rate);
+        series.carry = uint256(uint72(int72(carry.funding))) | carry.borrowing << 72
+            | uint256(uint40(int40(fundingRate))) << 136 | rate << 176 | block.timestamp << 216 | 1 << 248;
     }
 
-    /// @notice Takes it out again: the same terms, so that sums of nothing are zero.
-    function remove(Series storage series, Position memory p, uint256 unit) internal {
-        Side storage side = p.size > 0 ? series.long : series.short;
-        uint256 size = PositionMath.abs(p.size);
-        (int256 funding, uint256 borrowing) = atEntry(p);
-        side.size -= uint128(size);
-        side.entryValue -= uint128(size.valueUp(p.entry, unit));
-        side.margin -= p.margin;
-        side.reserve -= p.reserve;
-        side.funding -= int128(int256(size) * funding / 1e18);
-        side.borrowing -= uint128(p.reserve * borrowing / 1e18);
+    /// @notice The borrow rate now, per second, and when it was fixed.
+    function borrowRate(uint256 word) internal pure returns (uint256 rate, uint256 time) {
+        return (uint40(word >> 176), uint32(word >> 216));
+    }
+
+    /// @notice Is it listed among the series that a pool's worth visits?
+    function live(Series storage series) internal view returns (bool) {
+        return series.carry >> 248 != 0;
+    }
+
+    /// @notice Takes it off that list, if nothing is open or pending.
+    function retire(Series storage series) internal returns (bool) {
+        if (series.sizes != 0) return false;
+        series.carry = uint248(series.carry);
+        return true;
+    }
+
+    /// @notice The indices as a position keeps them, rounded so that it owes no less.
+    function atEntry(Carry memory carry, bool isLong) internal pure returns (int256 funding, uint256 borrowing) {
+        unchecked {
+            funding = carry.funding / KEPT;
+            int256 rest = carry.funding % KEPT;
+            if (isLong && rest < 0) --funding;
+            if (!isLong && rest > 0) ++funding;
+            borrowing = carry.borrowing / uint256(KEPT);
+        }
+    }
+
+    /// @notice The same debt under a larger reserve: new reserve x (now - rebased) >= old reserve x (now - at entry).
+    function rebased(Carry memory carry, Position memory old, uint256 reserve) internal pure returns (uint256) {
+        if (reserve == 0) return old.borrowing;
+        uint256 owed = old.reserve.mulUp(carry.borrowing - old.borrowing * uint256(KEPT), reserve);
+        return (carry.borrowing - owed) / uint256(KEPT);
     }
 
     /// @notice What an open position owes since its entry, token units, rounded up.
@@ -107,61 +141,102 @@ library Book {
         pure
         returns (int256)
     {
-        (int256 funding, uint256 borrowing) = atEntry(p);
-        int256 owed = (p.size > 0 ? carry.long : carry.short) - funding;
-        uint256 size = PositionMath.abs(p.size);
-        uint256 notional = owed > 0 ? size.valueUp(index, unit) : size.valueDown(index, unit);
-        return notional.carryUp(owed) + uint256(p.reserve).carryUp(int256(carry.borrow - borrowing));
+        unchecked {
+            int256 owed = carry.funding - p.funding * KEPT;
+            if (p.size < 0) owed = -owed;
+            uint256 size = p.size.abs();
+            uint256 notional = owed > 0 ? size.valueUp(index, unit) : size.valueDown(index, unit);
+            return notional.carryUp(owed) + p.reserve.carryUp(int256(carry.borrowing - p.borrowing * uint256(KEPT)));
+        }
     }
 
-    /// @notice Gain of all traders of the series net of carry; each side between losing its margins and winning its reserves.
-    function gain(Series storage series, uint256 mark, uint256 index, uint256 time, uint256 unit)
+    // ---------------------------------------------------------------- sums
+
+    /// @notice Puts `current` in the place of `old` (size 0: none): the same terms go out that came in, so that sums of
+    /// nothing are zero.
+    function replace(Series storage series, Position memory old, Position memory current, uint256 unit) internal {
+        bool isLong = old.size > 0 || current.size > 0;
+        Side storage side = isLong ? series.long : series.short;
+        uint256 lane = isLong ? 0 : 64;
+        (uint256 oldLots, uint256 oldAmounts, uint256 oldIndices) = _terms(old, unit);
+        (uint256 lots, uint256 amounts, uint256 indices) = _terms(current, unit);
+        unchecked {
+            series.sizes = series.sizes - (oldLots << lane) + (lots << lane);
+            side.indices = side.indices - oldIndices + indices;
+            side.amounts = side.amounts - oldAmounts + amounts;
+        }
+    }
+
+    /// @notice Has its side no room for the entry value of a position that would open now?
+    /// @dev No room for its margin is another matter: others can bring that about and undo it within one transaction, so that
+    /// it must decide nothing. The call reverts.
+    function isFull(Series storage series, Position memory p, uint256 entry, uint256 unit)
         internal
         view
-        returns (int256)
+        returns (bool)
     {
-        Carry memory carry = carryAt(series, time);
-        return sideGain(series.long, true, mark, index, carry.long, carry.borrow, unit)
-            + sideGain(series.short, false, mark, index, carry.short, carry.borrow, unit);
+        uint256 amounts = p.size > 0 ? series.long.amounts : series.short.amounts;
+        if (uint80(amounts) + (p.margin >> 8) > MARGINS) revert SideFull();
+        return (amounts >> 168) + p.size.abs().valueUp(entry, unit) > type(uint88).max;
     }
 
-    function sideGain(
-        Side memory side,
-        bool isLong,
-        uint256 mark,
-        uint256 index,
-        int256 fundingIndex,
-        uint256 borrowIndex,
-        uint256 unit
-    ) internal pure returns (int256) {
-        if (side.size == 0) return 0;
-        int256 moved = int256(uint256(side.size).valueDown(mark, unit)) - int256(uint256(side.entryValue));
-        int256 owedSize = int256(uint256(side.size)) * fundingIndex / 1e18 - side.funding;
-        int256 owed = owedSize >= 0
-            ? int256(uint256(owedSize).valueDown(index, unit))
-            : -int256(uint256(-owedSize).valueUp(index, unit));
-        owed += int256(uint256(side.reserve) * borrowIndex / 1e18) - int256(uint256(side.borrowing));
-        int256 net = (isLong ? moved : -moved) - owed;
-        if (net > int256(uint256(side.reserve))) return int256(uint256(side.reserve));
-        if (net < -int256(uint256(side.margin))) return -int256(uint256(side.margin));
-        return net;
+    /// @dev What one position adds to its side, lane by lane.
+    function _terms(Position memory p, uint256 unit)
+        private
+        pure
+        returns (uint256 lots, uint256 amounts, uint256 indices)
+    {
+        uint256 size = p.size.abs();
+        lots = size / PositionMath.LOT;
+        unchecked {
+            amounts = p.margin >> 8 | p.reserve << 80 | size.valueUp(p.entry, unit) << 168;
+            indices = p.reserve * p.borrowing + (uint256(int256(lots) * p.funding) << 128);
+        }
     }
 
-    /// @notice Carry indices that an open position remembers.
-    function atEntry(Position memory p) internal pure returns (int256 funding, uint256 borrowing) {
-        return (int96(uint96(p.band)), uint64(p.band >> 96));
+    /// @notice The margin alone of an open position changes.
+    function replaceMargin(Series storage series, int256 size, uint256 old, uint256 current) internal {
+        Side storage side = size > 0 ? series.long : series.short;
+        uint256 amounts = side.amounts;
+        uint256 margin = uint80(amounts) + (current >> 8) - (old >> 8);
+        if (current > old && margin > MARGINS) revert SideFull();
+        side.amounts = amounts >> 80 << 80 | margin;
     }
 
-    /// @notice The same debt under a larger reserve: new reserve x (now - rebased) >= old reserve x (now - at entry).
-    function rebased(Carry memory carry, Position memory old, uint256 reserve) internal pure returns (uint256) {
-        if (reserve == 0) return old.band;
-        (, uint256 borrowing) = atEntry(old);
-        uint256 owed = Math.mulDiv(old.reserve, carry.borrow - borrowing, reserve, Math.Rounding.Ceil);
-        return uint256(uint96(old.band)) | (carry.borrow - owed) << 96;
+    // ---------------------------------------------------------------- worth
+
+    /// @notice Gain of all traders of the series net of carry; each side between losing its margins and winning its reserves.
+    function gain(Series memory series, uint256 mark, uint256 index, uint256 time, uint256 unit)
+        internal
+        pure
+        returns (int256 sum)
+    {
+        Carry memory carry = carryAt(series.carry, time);
+        (uint256 long, uint256 short) = open(series.sizes);
+        if (long != 0) sum = sideGain(series.long, int256(long), mark, index, carry, unit);
+        if (short != 0) sum += sideGain(series.short, -int256(short), mark, index, carry, unit);
     }
 
-    /// @notice The word that remembers them.
-    function packed(Carry memory carry, bool isLong) internal pure returns (uint256) {
-        return uint256(uint96(isLong ? carry.long : carry.short)) | uint256(carry.borrow) << 96;
+    /// @param size of the side, negative for shorts
+    function sideGain(Side memory side, int256 size, uint256 mark, uint256 index, Carry memory carry, uint256 unit)
+        internal
+        pure
+        returns (int256 net)
+    {
+        unchecked {
+            uint256 reserve = uint88(side.amounts >> 80);
+            uint256 amount = size.abs();
+            net = int256(amount.valueDown(mark, unit)) - int256(side.amounts >> 168);
+            int256 lots = int256(amount / PositionMath.LOT);
+            int256 owed =
+                (lots * carry.funding - (int256(side.indices) >> 128) * KEPT) * int256(PositionMath.LOT) / int256(ONE);
+            uint256 owing = owed.abs();
+            owed = owed >= 0 ? int256(owing.valueDown(index, unit)) : -int256(owing.valueUp(index, unit));
+            net = size > 0 ? net - owed : owed - net;
+            net -= int256((reserve * carry.borrowing - uint128(side.indices) * uint256(KEPT)) / ONE);
+            int256 margin = int256(uint256(uint80(side.amounts)) << 8);
+            if (net > int256(reserve)) return int256(reserve);
+            if (net < -margin) return -margin;
+        }
     }
 }

@@ -13,22 +13,40 @@ struct Split {
 /// @title The arithmetic of one position.
 /// @dev `unit` = 10 ** (36 - decimals of the token): size x price / unit is token units.
 /// Every rounding is against the trader: gains down, debts and requirements up.
+/// Nothing overflows, and nothing pays for a check of it: sizes are below 2 ** 97 (64 bits of lots), prices below 2 ** 128,
+/// rates below 2 ** 65, indices of carry below 2 ** 72, amounts of a position below 2 ** 88; see docs/spec.md, Bounds.
 library PositionMath {
     uint256 internal constant ONE = 1e18;
+    /// @notice Sizes are multiples of it: eight decimals.
+    uint256 internal constant LOT = 1e10;
+
+    /// @notice floor(a x b / c); the product must fit in 256 bits
+    function mulDown(uint256 a, uint256 b, uint256 c) internal pure returns (uint256) {
+        unchecked {
+            return a * b / c;
+        }
+    }
+
+    /// @notice ceil(a x b / c); the product must fit in 256 bits
+    function mulUp(uint256 a, uint256 b, uint256 c) internal pure returns (uint256) {
+        unchecked {
+            return (a * b + c - 1) / c;
+        }
+    }
 
     /// @notice floor(abs(size) x price / unit)
     function valueDown(uint256 size, uint256 price, uint256 unit) internal pure returns (uint256) {
-        return Math.mulDiv(size, price, unit);
+        return mulDown(size, price, unit);
     }
 
     /// @notice ceil(abs(size) x price / unit)
     function valueUp(uint256 size, uint256 price, uint256 unit) internal pure returns (uint256) {
-        return Math.mulDiv(size, price, unit, Math.Rounding.Ceil);
+        return mulUp(size, price, unit);
     }
 
     /// @notice ceil(rate x abs(size) x price), rate 1e18 = 100 %
     function feeUp(uint256 rate, uint256 size, uint256 price, uint256 unit) internal pure returns (uint256) {
-        return Math.mulDiv(rate, valueUp(size, price, unit), ONE, Math.Rounding.Ceil);
+        return mulUp(rate, valueUp(size, price, unit), ONE);
     }
 
     /// @notice floor(size x (mark - entry))
@@ -41,8 +59,8 @@ library PositionMath {
     /// @notice ceil(amount x fraction), a signed fraction of 1e18
     function carryUp(uint256 amount, int256 fraction) internal pure returns (int256) {
         return fraction >= 0
-            ? int256(Math.mulDiv(amount, uint256(fraction), ONE, Math.Rounding.Ceil))
-            : -int256(Math.mulDiv(amount, uint256(-fraction), ONE));
+            ? int256(mulUp(amount, uint256(fraction), ONE))
+            : -int256(mulDown(amount, uint256(-fraction), ONE));
     }
 
     /// @notice The largest loss still possible at `mark`: a long loses the mark, a short what is left to the cap.
@@ -61,8 +79,8 @@ library PositionMath {
 
     /// @notice entry = mark plus premium when buying, minus when selling, never below zero.
     function fill(uint256 mark, uint256 premiumRate, uint256 index, bool buy) internal pure returns (uint256) {
-        if (buy) return mark + Math.mulDiv(premiumRate, index, ONE, Math.Rounding.Ceil);
-        return Math.saturatingSub(mark, Math.mulDiv(premiumRate, index, ONE, Math.Rounding.Ceil));
+        if (buy) return mark + mulUp(premiumRate, index, ONE);
+        return Math.saturatingSub(mark, mulUp(premiumRate, index, ONE));
     }
 
     /// @notice Divides a slice: close fee, then premium, then phi of what is left, then the trader.
@@ -76,8 +94,8 @@ library PositionMath {
     {
         uint256 rest = equity <= 0 ? 0 : Math.min(uint256(equity), margin + reserve);
         rest -= Math.min(rest, fees);
-        uint256 penalty = Math.mulDiv(rest, phi, ONE, Math.Rounding.Ceil);
-        parts.toKeeper = Math.mulDiv(penalty, ONE - phiToPool, ONE);
+        uint256 penalty = mulUp(rest, phi, ONE);
+        parts.toKeeper = mulDown(penalty, ONE - phiToPool, ONE);
         parts.toTrader = rest - penalty;
         parts.toPool = margin + reserve - parts.toTrader - parts.toKeeper;
     }
@@ -93,9 +111,9 @@ library PositionMath {
         if (equity <= 0) return ONE;
         uint256 held = uint256(equity);
         if (held >= target) return 0;
-        uint256 cost = fees + Math.mulDiv(held, phi, ONE, Math.Rounding.Ceil);
+        uint256 cost = fees + mulUp(held, phi, ONE);
         if (target <= cost) return ONE;
-        return Math.min(ONE, Math.mulDiv(target - held, ONE, target - cost, Math.Rounding.Ceil));
+        return Math.min(ONE, mulUp(target - held, ONE, target - cost));
     }
 
     function abs(int256 value) internal pure returns (uint256) {

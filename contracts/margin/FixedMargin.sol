@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
-import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {IMarginModel} from "../interfaces/IMarginModel.sol";
 import {Snapshot} from "../interfaces/IInstrument.sol";
+import {PositionMath} from "../libraries/PositionMath.sol";
 
 /// @title Fixed rates of notional, whatever the weather.
 contract FixedMargin is IMarginModel {
@@ -26,19 +26,16 @@ contract FixedMargin is IMarginModel {
 
     /// @inheritdoc IMarginModel
     function initial(Snapshot calldata state, uint256, int256 size) external view returns (uint256) {
-        return Math.mulDiv(_notional(state.index, size), INITIAL, ONE, Math.Rounding.Ceil);
+        return PositionMath.mulUp(_notional(state.index, size), INITIAL, ONE);
     }
 
     /// @inheritdoc IMarginModel
     function maintenance(uint24, uint256 index, uint256, int256 size) external view returns (uint256, uint256) {
         uint256 notional = _notional(index, size);
-        return (
-            Math.mulDiv(notional, MAINTENANCE, ONE, Math.Rounding.Ceil),
-            Math.mulDiv(notional, TARGET, ONE, Math.Rounding.Ceil)
-        );
+        return (PositionMath.mulUp(notional, MAINTENANCE, ONE), PositionMath.mulUp(notional, TARGET, ONE));
     }
 
     function _notional(uint256 index, int256 size) private pure returns (uint256) {
-        return Math.mulDiv(uint256(size < 0 ? -size : size), index, ONE, Math.Rounding.Ceil);
+        return PositionMath.mulUp(PositionMath.abs(size), index, ONE);
     }
 }

@@ -42,8 +42,8 @@ contract DatedCall is IInstrument {
         return 0.001e18;
     }
 
-    function carry(Snapshot calldata) external pure returns (int256, int256, uint256) {
-        return (0, 0, 0);
+    function carry(Snapshot calldata, uint256, uint256) external pure returns (int256, uint256) {
+        return (0, 0);
     }
 
     function finalMark(uint24 series) external view returns (bool, uint256, uint256) {

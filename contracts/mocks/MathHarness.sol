@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
+import {Bands} from "../libraries/Bands.sol";
 import {Book, Carry, Series, Side} from "../libraries/Book.sol";
 import {PositionMath, Split} from "../libraries/PositionMath.sol";
-import {Position} from "../interfaces/IMarket.sol";
+import {PositionStore, Words} from "../libraries/PositionStore.sol";
+import {Order, Position} from "../interfaces/IMarket.sol";
 
 /// @title The libraries' functions from outside, and one series to call them on.
 contract MathHarness {
     Series private _series;
+    Words private _words;
 
     // ---------------------------------------------------------------- PositionMath
 
@@ -73,24 +76,36 @@ contract MathHarness {
         return _series;
     }
 
-    function accrue(uint256 time) external returns (Carry memory) {
-        return Book.accrue(_series, time);
-    }
-
-    function freeze(uint256 time) external {
-        Book.freeze(_series, time);
+    function setRates(Carry calldata carry, int256 fundingRate, uint256 borrowRate) external {
+        Book.setRates(_series, carry, fundingRate, borrowRate);
     }
 
     function carryAt(uint256 time) external view returns (Carry memory) {
-        return Book.carryAt(_series, time);
+        return Book.carryAt(_series.carry, time);
     }
 
-    function add(Position calldata p, uint256 unit) external {
-        Book.add(_series, p, unit);
+    function replace(Position calldata old, Position calldata current, uint256 unit) external {
+        Book.replace(_series, old, current, unit);
     }
 
-    function remove(Position calldata p, uint256 unit) external {
-        Book.remove(_series, p, unit);
+    function replaceMargin(int256 size, uint256 old, uint256 current) external {
+        Book.replaceMargin(_series, size, old, current);
+    }
+
+    function requireRoom(int256 change) external view {
+        Book.requireRoom(_series, change);
+    }
+
+    function isFull(Position calldata p, uint256 entry, uint256 unit) external view returns (bool) {
+        return Book.isFull(_series, p, entry, unit);
+    }
+
+    function pend(int256 change) external {
+        Book.pend(_series, change);
+    }
+
+    function unpend(int256 change) external {
+        Book.unpend(_series, change);
     }
 
     function carryOf(Carry calldata carry, Position calldata p, uint256 index, uint256 unit)
@@ -105,27 +120,40 @@ contract MathHarness {
         return Book.gain(_series, mark, index, time, unit);
     }
 
-    function sideGain(
-        Side calldata side,
-        bool isLong,
-        uint256 mark,
-        uint256 index,
-        int256 fundingIndex,
-        uint256 borrowIndex,
-        uint256 unit
-    ) external pure returns (int256) {
-        return Book.sideGain(side, isLong, mark, index, fundingIndex, borrowIndex, unit);
+    function sideGain(Side calldata side, int256 size, uint256 mark, uint256 index, Carry calldata carry, uint256 unit)
+        external
+        pure
+        returns (int256)
+    {
+        return Book.sideGain(side, size, mark, index, carry, unit);
     }
 
-    function atEntry(Position calldata p) external pure returns (int256 funding, uint256 borrowing) {
-        return Book.atEntry(p);
+    function atEntry(Carry calldata carry, bool isLong) external pure returns (int256 funding, uint256 borrowing) {
+        return Book.atEntry(carry, isLong);
     }
 
     function rebased(Carry calldata carry, Position calldata old, uint256 reserve) external pure returns (uint256) {
         return Book.rebased(carry, old, reserve);
     }
 
-    function packed(Carry calldata carry, bool isLong) external pure returns (uint256) {
-        return Book.packed(carry, isLong);
+    // ---------------------------------------------------------------- Bands, PositionStore
+
+    function floor(uint256 price) external pure returns (uint40) {
+        return Bands.floor(price);
+    }
+
+    function ceil(uint256 price) external pure returns (uint40) {
+        return Bands.ceil(price);
+    }
+
+    function expand(uint40 compact) external pure returns (uint256) {
+        return Bands.value(compact);
+    }
+
+    function store(Position calldata p, Order calldata order) external returns (Position memory, Order memory) {
+        PositionStore.saveState(_words, p);
+        PositionStore.saveTerms(_words, p);
+        PositionStore.saveOrder(_words, order);
+        return PositionStore.load(_words);
     }
 }

@@ -1,12 +1,25 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
+import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {IFactory} from "../interfaces/IFactory.sol";
+import {IInstrument, Snapshot} from "../interfaces/IInstrument.sol";
 import {ILens} from "../interfaces/ILens.sol";
-import {IMarket, Position, Status} from "../interfaces/IMarket.sol";
+import {IMarginModel} from "../interfaces/IMarginModel.sol";
+import {IMarket, Leg, MarketConfig, Position, Status} from "../interfaces/IMarket.sol";
+import {IPool} from "../interfaces/IPool.sol";
+import {Bands} from "../libraries/Bands.sol";
+import {Book, Carry} from "../libraries/Book.sol";
+import {PositionMath, Split} from "../libraries/PositionMath.sol";
+import {PositionStore} from "../libraries/PositionStore.sol";
 
-/// @title Ranges, listings and scans for readers, from the same functions that the market acts by.
+/// @title Ranges, listings, scans and quotes for readers, from the same functions that the market acts by.
 contract Lens is ILens {
+    using Bands for uint256;
+    using Bands for uint40;
+    using Book for Carry;
+
     /// @dev An index fits in 112 bits, or no order could name it.
     uint256 private constant HIGHEST = type(uint112).max;
 
@@ -57,6 +70,135 @@ contract Lens is ILens {
             (int256 equity, uint256 maintenance,) = market.health(positions[i], index, time);
             if (equity < int256(maintenance)) bitmap[i / 256] |= 1 << (i % 256);
         }
+    }
+
+    // ---------------------------------------------------------------- quotes
+
+    /// @inheritdoc ILens
+    function quoteOpen(IFactory factory, MarketConfig calldata config, Leg calldata leg, uint256 low, uint256 high)
+        external
+        view
+        returns (OpenQuote memory quote)
+    {
+        if (low == 0 || low > high || high > HIGHEST) revert IMarket.BandInvalid(low, high);
+        IMarket market = _marketOf(factory, config);
+        uint256 size = PositionMath.abs(leg.size);
+        // The arithmetic is unchecked beyond what a market takes.
+        if (size > uint256(uint64(type(int64).max)) * PositionMath.LOT) revert IMarket.AmountTooLarge(size);
+        uint256 unit = _unit(config);
+        uint256 last = IPool(market.pool()).lastIndex();
+        quote.lowestReserve = PositionMath.feeUp(config.smallestReserve, size, Math.max(high, last), unit);
+        quote.highestReserve = PositionMath.feeUp(config.largestReserve, size, Math.max(high, last), unit);
+        Snapshot memory state = market.snapshotOf(leg.series);
+        quote.freeLiquidity = Math.saturatingSub(state.idle, IPool(market.pool()).dueExits());
+        // What the market asks its parts, it asks with the reserve set aside.
+        (state.reserved, state.idle) = (state.reserved + leg.reserve, Math.saturatingSub(state.idle, leg.reserve));
+        quote.premium = _premium(market, config, state, leg.size);
+        (low, high) = (low.floor().value(), high.ceil().value());
+        quote.openFee = PositionMath.feeUp(config.openFee, size, high, unit);
+        quote.keeperCap = config.keeperCap;
+        quote.margin = Math.max(
+            config.minMargin, _smallestMargin(config, state, leg.size, low, Math.max(high, last), quote.premium)
+        );
+    }
+
+    /// @dev Costs and requirement at the worse end of the band, as kept, or at the index of the last trade above it.
+    function _smallestMargin(
+        MarketConfig calldata config,
+        Snapshot memory state,
+        int256 size,
+        uint256 low,
+        uint256 high,
+        uint256 premium
+    ) private view returns (uint256) {
+        uint256 unit = _unit(config);
+        uint256[2] memory indices = [low, high];
+        uint256[2] memory marks = [_mark(config, state, low), _mark(config, state, high)];
+        uint256 worst = size > 0 ? Math.max(marks[0], marks[1]) : Math.min(marks[0], marks[1]);
+        uint256 cap = IInstrument(config.instrument).cap(state.series);
+        uint256 largestLoss = PositionMath.largestLossDown(size, worst, cap, unit);
+        uint256 margin;
+        for (uint256 i; i < 2; ++i) {
+            state.index = indices[i];
+            uint256 required = IMarginModel(config.marginModel).initial(state, marks[i], size);
+            required = Math.min(PositionMath.mulUp(required, PositionMath.ONE, unit), largestLoss);
+            uint256 fees = PositionMath.feeUp(config.openFee + premium, PositionMath.abs(size), indices[i], unit);
+            margin = Math.max(margin, required + config.keeperCap + fees);
+        }
+        return margin;
+    }
+
+    /// @inheritdoc ILens
+    function quoteClose(
+        IFactory factory,
+        MarketConfig calldata config,
+        address position,
+        uint256 size,
+        uint256 index,
+        uint256 time
+    ) external view returns (CloseQuote memory quote) {
+        IMarket market = _marketOf(factory, config);
+        Position memory p = market.positionOf(position);
+        if (index > HIGHEST) revert IMarket.AmountTooLarge(index);
+        if (p.status == Status.None) revert IMarket.UnknownPosition(position);
+        if (p.status != Status.Open) revert IMarket.WrongStatus(position, p.status, Status.Open);
+        uint256 held = PositionMath.abs(p.size);
+        size = Math.min(size, held);
+        int256 change = p.size > 0 ? -int256(size) : int256(size);
+        quote.premium = _premium(market, config, market.snapshotOf(p.series), change);
+        // The slice that leaves, after the keeper's flat fee on the whole margin.
+        uint256 flat = Math.min(_keeperFee(config, time), p.margin);
+        p.margin = PositionMath.mulDown(p.margin - flat, size, held);
+        p.reserve = PositionMath.mulDown(p.reserve, size, held);
+        p.size = -change;
+        uint256 unit = _unit(config);
+        uint256 mark = IInstrument(config.instrument).mark(p.series, index, time);
+        quote.carry = Book.carryAt(market.seriesOf(p.series).carry, time).carryUp(p, index, unit);
+        quote.closeFee = PositionMath.feeUp(config.closeFee, size, index, unit);
+        Split memory parts = PositionMath.split(
+            p.margin,
+            p.reserve,
+            int256(p.margin) + PositionMath.gainDown(p.size, p.entry, mark, unit) - quote.carry,
+            PositionMath.feeUp(config.closeFee + quote.premium, size, index, unit),
+            0,
+            0
+        );
+        (quote.toTrader, quote.toPool, quote.toKeeper) = (parts.toTrader, parts.toPool, flat);
+    }
+
+    function _marketOf(IFactory factory, MarketConfig calldata config) private view returns (IMarket) {
+        // slither-disable-next-line unused-return
+        (address market,,) = factory.marketOf(config);
+        return IMarket(market);
+    }
+
+    /// @dev Pending orders of the same side count, and a premium is kept to nine decimals.
+    function _premium(IMarket market, MarketConfig calldata config, Snapshot memory state, int256 change)
+        private
+        view
+        returns (uint256 premium)
+    {
+        (uint256 long, uint256 short) = (state.long, state.short);
+        (uint256 buys, uint256 sells) = Book.pending(market.seriesOf(state.series).sizes);
+        if (change > 0) state.long += buys;
+        else state.short += sells;
+        premium = IInstrument(config.instrument).premium(state, change);
+        premium = Math.ceilDiv(premium, PositionStore.PREMIUM) * PositionStore.PREMIUM;
+        (state.long, state.short) = (long, short);
+    }
+
+    function _mark(MarketConfig calldata config, Snapshot memory state, uint256 index) private view returns (uint256) {
+        return IInstrument(config.instrument).mark(state.series, index, state.time);
+    }
+
+    /// @dev Of an order of now that is carried out at `time`.
+    function _keeperFee(MarketConfig calldata config, uint256 time) private view returns (uint256) {
+        uint256 waited = Math.min(Math.saturatingSub(time, block.timestamp + config.delay), config.timeToLive);
+        return config.keeperFloor + uint256(config.keeperCap - config.keeperFloor) * waited / config.timeToLive;
+    }
+
+    function _unit(MarketConfig calldata config) private view returns (uint256) {
+        return 10 ** (36 - IERC20Metadata(config.token).decimals());
     }
 
     function _healthy(IMarket market, address position, uint256 index) private view returns (bool) {

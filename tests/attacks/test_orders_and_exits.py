@@ -3,6 +3,7 @@
 import pytest
 
 from bulkhead.chain import Revert
+from tests.book import carry_at, kept_down, series_of
 from tests.world import HEARTBEAT, MAX, ONE, PRICE, World
 
 
@@ -22,9 +23,13 @@ def end_of_market(world: World) -> None:
 
 
 def test_a_phantom_order_with_a_tiny_band_is_refused(world: World) -> None:
-    leg = world.leg(-100_000 * ONE, 100, 1)
-    name, values = refused(world.request, leg, low=1, high=1)
-    assert (name, values) == ("BandBelowIndex", (1, PRICE))
+    """Its reserve and its margin are held to the index of the last trade, whatever its band says."""
+    size, last = 1_000 * ONE, kept_down(PRICE)
+    name, values = refused(world.request, world.leg(-size, 100, 1), low=1, high=1)
+    lowest, highest = (-(-share * -(-size * last // 10**30) // 100) for share in (5, 100))
+    assert (name, values) == ("ReserveOutOfBounds", (world.unit, lowest, highest))
+    name, values = refused(world.request, world.leg(-size, 100, 200_000), low=1, high=1)
+    assert name == "MarginTooSmall" and values[1] >= size * last // 10**30 * 4 // 100
 
 
 def test_an_earmark_is_never_more_than_the_position_could_use(world: World) -> None:
@@ -161,6 +166,29 @@ def test_rates_never_apply_to_the_past(world: World) -> None:
     pool.send.executeExit(world.price(PRICE), sender=world.keeper)  # utilisation doubles
     market.send.requestRaise(full, 1, sender=world.trader)
     proof = world.price(PRICE)
-    before = pool.call.stateOf(0)[1]
+    before = carry_at(world.perpetual, world.chain.timestamp)
     world.execute(full, proof)
-    assert pool.call.stateOf(0)[1] == before
+    assert series_of(world.perpetual).since == world.chain.timestamp
+    assert carry_at(world.perpetual, world.chain.timestamp) == before
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_borrowed_margin_voids_nobodys_order(world: World, own: bool) -> None:
+    """A loan of one transaction as margin, so that a side of the market has no room: neither to spoil the order of
+    another, nor to take back one's own after its price is known."""
+    market, attacker = world.perpetual.market, world.trader if own else world.stranger
+    mine = world.open(trader=attacker)
+    (order,) = world.request(world.leg(ONE, 1_000, 1_000), low=PRICE * 9 // 10, high=PRICE * 11 // 10)
+    proof = world.price(PRICE)
+    with world.chain.isolated():
+        world.token.send.mint(attacker, 2**88)
+        for bits in range(88, 0, -1):  # as much as it takes, up to the last unit that it takes
+            try:
+                market.send.addMargin(mine, 2 ** (bits - 1), sender=attacker)
+            except Revert:
+                continue
+        try:
+            assert not market.send.execute(order, proof, sender=attacker).events_of("OrderVoided")
+        except Revert as caught:
+            assert caught.name == "SideFull"
+    assert world.execute(order, proof).events_of("Opened")

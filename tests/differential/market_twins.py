@@ -12,6 +12,8 @@ from bulkhead.model.instruments.perpetual import Parameters, Perpetual
 from bulkhead.model.interfaces.instrument import Instrument
 from bulkhead.model.interfaces.market import Leg, MarketConfig, OrderKind, Status
 from bulkhead.model.interfaces.pool import Exit
+from bulkhead.model.libraries import book
+from bulkhead.model.libraries.position_math import LOT
 from bulkhead.model.margin.fixed_margin import FixedMargin
 from bulkhead.model.market import Market
 from bulkhead.model.operators import Grant, Operators
@@ -34,6 +36,15 @@ def vault_address(market: str, nonce: int) -> str:
     number = bytes([nonce]) if nonce < 128 else bytes([0x81, nonce])
     payload = b"\x94" + bytes.fromhex(market[2:]) + number
     return checksum(keccak(bytes([0xC0 + len(payload)]) + payload)[12:].rjust(32, b"\0"))
+
+
+def lanes(word: int) -> list[int]:
+    """The series in Market.liveSeries."""
+    found = []
+    while word:
+        found.append(word & 0xFFFFFF)
+        word >>= 25
+    return found
 
 
 class Twins:
@@ -108,10 +119,16 @@ class Twins:
         for position in self.positions:
             for view in ("position_of", "order_of", "claimable"):
                 self.same(name, view, getattr(market, camel(view))(position), getattr(self.market, view)(position))
-        for view in ("liquidity", "due_exits", "total_assets", "live_series", "total_supply"):
+        for view in ("liquidity", "last_index", "due_exits", "total_assets", "total_supply"):
             self.same(name, view, getattr(pool, camel(view))(), getattr(self.pool, view)())
+        for view in ("max_deposit", "max_mint", "max_redeem", "max_withdraw"):
+            account = self.world.provider
+            self.same(name, view, getattr(pool, camel(view))(account), getattr(self.pool, view)(account))
+        self.same(name, "live_series", sorted(lanes(market.liveSeries())), sorted(self.market.live_series()))
         for series in range(5):
-            self.same(name, "series_of", pool.seriesOf(series), self.pool.series_of(series))
+            told = market.seriesOf(series)
+            self.same(name, "series_of", book.unpacked(plain(told)), self.market.series_of(series))
+            self.same(name, "packed", told, book.packed(self.market.series_of(series)))
         first, last = self.pool._first_exit, self.pool._next_exit
         for id in range(max(0, first - 1), last + 1):
             exit, line = self.pool.exit_of(id)
@@ -207,14 +224,15 @@ class Twins:
     def _request_open(self, rng: random.Random) -> None:
         price, legs = self.price, []
         for _ in range(rng.choice([1, 1, 1, 2])):
-            size = rng.choice([1, -1]) * rng.choice([rng.randrange(ONE // 100, 60 * ONE), 10 * ONE, 10 * ONE])
+            size = rng.randrange(ONE // 100, 60 * ONE) // LOT * LOT
+            size = rng.choice([1, -1]) * rng.choice([size, 10 * ONE, 10 * ONE])
             if rng.random() < 0.05:
-                size = rng.choice([ONE // 1000, 2**120, 0])
+                size = rng.choice([ONE // 1000, 2**120 // LOT * LOT, 0, ONE + 1, -(2**255)])
             notional = max(1, abs(size) * price // 10**30)
-            margin = min(max(rng.choice([130 * 10**6, 10**6]), notional * rng.randrange(4, 13) // 100), 2**95)
-            reserve = min(notional * rng.choice([12, 12, 20, 50, 90, 100]) // 100 + rng.choice([0, 2 * 10**6]), 2**95)
+            margin = min(max(rng.choice([130 * 10**6, 10**6]), notional * rng.randrange(4, 13) // 100), 2**87)
+            reserve = min(notional * rng.choice([12, 12, 20, 50, 90, 100]) // 100 + rng.choice([0, 2 * 10**6]), 2**87)
             if rng.random() < 0.05:
-                reserve = notional * rng.choice([3, 150]) // 100 % 2**95
+                reserve = notional * rng.choice([3, 150]) // 100 % 2**87
             if rng.random() < 0.03:
                 reserve = 10**12
             premium = rng.choice([MAX, MAX, MAX, ONE // 1000])
@@ -224,7 +242,7 @@ class Twins:
         wide = rng.choice([1, 5, 10])
         low, high = price * (100 - wide) // 100, price * (100 + wide) // 100
         if rng.random() < 0.05:
-            low, high = rng.choice([(0, high), (high, low), (price, price), (1, 2**127)])
+            low, high = rng.choice([(0, high), (high, low), (price, price), (1, 2**112 - 1), (1, 2**112)])
         trader = rng.choice([self.world.trader, self.world.other])
         sender = trader if rng.random() < 0.9 else self.world.stranger
         answer = self.do("market", "request_open", trader, legs, low, high, sender=sender)
@@ -263,7 +281,9 @@ class Twins:
     def _request_close(self, rng: random.Random) -> None:
         position = self.some(rng, Status.OPEN)
         size = abs(self.market.position_of(position).size)
-        size = rng.choice([size, size, 2**128 - 1, size // 2, size // 3, ONE // 1000])
+        size = rng.choice(
+            [size, size, 2**256 - 1, size // 2 // LOT * LOT, size // 3 // LOT * LOT, size // 3, ONE // 1000]
+        )
         low, high = rng.choice([(0, 0), (0, 0), (self.price * 99 // 100, self.price * 101 // 100), (2, 1)])
         sender = self.owner(position, rng)
         self.do("market", "request_close", position, size, low, high, rng.choice([MAX, MAX, 0]), sender=sender)
@@ -276,7 +296,7 @@ class Twins:
 
     def _add_margin(self, rng: random.Random) -> None:
         position = self.some(rng, rng.choice([Status.OPEN, Status.PENDING]))
-        amount = rng.choice([0, 1, rng.randrange(10**9), 2**96 - 1])
+        amount = rng.choice([0, 1, rng.randrange(10**9), 2**88 - 1, 2**88, 2**256 - 1])
         self.do("market", "add_margin", position, amount, sender=rng.choice([self.world.trader, self.world.stranger]))
 
     def _remove_margin(self, rng: random.Random) -> None:
@@ -308,7 +328,7 @@ class Twins:
 
     def _claim(self, rng: random.Random) -> None:
         owed = [p for p in self.positions if self.market.claimable(p) != (0, 0)]
-        position = rng.choice(owed) if owed else self.some(rng, Status.CLOSED)
+        position = rng.choice(owed) if owed else self.some(rng, Status.OPEN)
         trader = self.market._traders.get(position, self.world.trader)
         to = rng.choice([trader, trader, self.world.stranger])
         self.do("market", "claim", position, to, sender=rng.choice([trader, trader, self.world.keeper]))

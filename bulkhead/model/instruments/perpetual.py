@@ -33,15 +33,15 @@ class Perpetual:
     """Raises ParameterInvalid for the first parameter out of its range."""
 
     def __init__(self, p: Parameters) -> None:
-        if p.skew_scale == 0:
+        if p.skew_scale == 0 or p.skew_scale >> 128:
             raise ParameterInvalid("skewScale", p.skew_scale)
         if p.kink == 0 or p.kink >= ONE:
             raise ParameterInvalid("kink", p.kink)
         if p.borrow_kink < p.borrow_base:
             raise ParameterInvalid("borrowKink", p.borrow_kink)
-        if p.borrow_full < p.borrow_kink or p.borrow_full > 100 * ONE:
+        if p.borrow_full < p.borrow_kink or p.borrow_full > 10 * ONE:
             raise ParameterInvalid("borrowFull", p.borrow_full)
-        if p.max_funding > 100 * ONE:
+        if p.max_funding > 10 * ONE:
             raise ParameterInvalid("maxFunding", p.max_funding)
         self.parameters = p
 
@@ -77,17 +77,14 @@ class Perpetual:
         product = unsigned((end - start) * unsigned(end + start))
         return mul_div_up(product, ONE, unsigned(unsigned(2 * self.parameters.skew_scale) * absolute(size)))
 
-    def carry(self, state: Snapshot) -> tuple[int, int, int]:
-        """Per second: longs, shorts (of notional, negative: received), borrowing (of reserve)."""
+    def carry(self, state: Snapshot, borrow_rate: int, elapsed: int) -> tuple[int, int]:
+        """Per second: funding, of notional, owed by longs to shorts, and borrowing, of reserve."""
         p = self.parameters
-        long_heavy = state.long >= state.short
-        heavy, light = (state.long, state.short) if long_heavy else (state.short, state.long)
-        rate = mul_div_up(p.max_funding // YEAR, min(heavy - light, p.skew_scale), p.skew_scale)
-        received = 0 if light == 0 else -rate
-        long_rate, short_rate = (rate, received) if long_heavy else (received, rate)
-        return long_rate, short_rate, self._borrow(state)
+        skew = signed(wrap_signed(state.long) - wrap_signed(state.short))
+        rate = mul_div_up(p.max_funding // YEAR, min(absolute(skew), p.skew_scale), p.skew_scale)
+        return (-rate if skew < 0 else rate), self._borrow(state, borrow_rate, elapsed)
 
-    def _borrow(self, state: Snapshot) -> int:
+    def _borrow(self, state: Snapshot, rate: int, elapsed: int) -> int:
         p = self.parameters
         total = unsigned(state.reserved + state.idle)
         used = 0 if total == 0 else mul_div(state.reserved, ONE, total)
@@ -95,5 +92,5 @@ class Perpetual:
             yearly = p.borrow_base + mul_div(p.borrow_kink - p.borrow_base, used, p.kink)
         else:
             yearly = p.borrow_kink + mul_div(p.borrow_full - p.borrow_kink, used - p.kink, ONE - p.kink)
-        start = max(state.borrow_rate, p.borrow_base // YEAR)
-        return min(yearly // YEAR, unsigned(start + mul_div(p.borrow_ramp // YEAR, state.elapsed, 3_600)))
+        start = max(rate, p.borrow_base // YEAR)
+        return min(yearly // YEAR, unsigned(start + mul_div(p.borrow_ramp // YEAR, elapsed, 3_600)))

@@ -36,28 +36,29 @@ class Status(IntEnum):
     NONE = 0
     PENDING = 1
     OPEN = 2
-    CLOSED = 3
 
 
 class OrderKind(IntEnum):
-    """Of an order on an open position."""
+    """Of an order."""
 
     NONE = 0
-    CLOSE = 1
-    RAISE_RESERVE = 2
+    OPEN = 1
+    CLOSE = 2
+    RAISE_RESERVE = 3
 
 
 class VoidReason(IntEnum):
     """Why an order came to nothing."""
 
-    OUTSIDE_BAND = 0
-    DISPUTED = 1
-    LATE = 2
-    UNPROVEN = 3
-    SERIES_CLOSED = 4
-    FUNDING_REFUSED = 5
-    RESERVE_REACHED = 6
-    MARKET_ENDED = 7
+    NONE = 0
+    OUTSIDE_BAND = 1
+    DISPUTED = 2
+    LATE = 3
+    UNPROVEN = 4
+    SERIES_CLOSED = 5
+    FUNDING_REFUSED = 6
+    RESERVE_REACHED = 7
+    MARKET_ENDED = 8
 
 
 class ExitKind(IntEnum):
@@ -80,22 +81,22 @@ class Action(IntEnum):
 
 @dataclass(frozen=True)
 class Position:
-    """While pending, `entry` is the premium rate and `band` low | high << 128; open, what Book packs."""
+    """While pending, `reserve` is the earmark and `time` that of the request; indices of carry have ten decimals."""
 
     margin: int = 0
     reserve: int = 0
-    series: int = 0
     status: Status = Status.NONE
-    time: int = 0
     size: int = 0
     entry: int = 0
-    phase: int = 0
-    band: int = 0
+    series: int = 0
+    time: int = 0
+    funding: int = 0
+    borrowing: int = 0
 
 
 @dataclass(frozen=True)
 class Order:
-    """An order on an open position; `amount` is a size, or token units of reserve."""
+    """The order of a position; `amount` is lots to close, or token units of reserve."""
 
     kind: OrderKind = OrderKind.NONE
     requested_at: int = 0
@@ -127,6 +128,10 @@ class WrongStatus(ModelError):
 
 class SizeTooSmall(ModelError):
     """size, minimum."""
+
+
+class SizeNotInLots(ModelError):
+    """size, lot."""
 
 
 class AmountTooLarge(ModelError):
@@ -171,6 +176,10 @@ class ReserveNotReached(ModelError):
 
 class PriceNotLater(ModelError):
     """time, openedAt."""
+
+
+class SeriesNotOpen(ModelError):
+    """series, time: not traded now, or too many series are live."""
 
 
 class NothingToClaim(ModelError):

@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from bulkhead.model.errors import ModelError
 
 
-@dataclass(frozen=True)
+@dataclass
 class Flow:
-    """The money that moves with a change of a position, token units; see the Solidity struct."""
+    """The money that moves with a change of positions, token units; see the Solidity struct."""
 
-    unpend: int = 0
     freed: int = 0
+    added: int = 0
+    released: int = 0
+    vault: str = ""
     sent: int = 0
     received: int = 0
     unpaid: int = 0
     keeper: str = ""
     keeper_fee: int = 0
+    ended: int = 0
     index: int = 0
 
 
@@ -35,20 +38,12 @@ class NotMarket(ModelError):
     """caller."""
 
 
-class SeriesNotOpen(ModelError):
-    """series, time: not traded now, or too many series are live."""
-
-
 class LiquidityShort(ModelError):
     """asked, free."""
 
 
 class UtilisationAboveCap(ModelError):
     """utilisation, cap."""
-
-
-class BandBelowIndex(ModelError):
-    """high, index."""
 
 
 class ExitByRequest(ModelError):

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bulkhead.model.integers import MAX_UINT256, mul_div, mul_div_up, saturating_sub, signed, unsigned, wrap_signed
+from bulkhead.model.errors import ModelError
+from bulkhead.model.integers import DIVISION_BY_ZERO, MAX_UINT256, Panic, saturating_sub, signed, unsigned, wrap_signed
 
 ONE = 10**18
+#: Sizes are multiples of it: eight decimals.
+LOT = 10**10
+
+
+class OutOfBounds(ModelError):
+    """A product of more than 256 bits: the contract relies on bounds that the caller has broken."""
 
 
 @dataclass(frozen=True)
@@ -18,19 +25,37 @@ class Split:
     to_keeper: int
 
 
+def mul_down(a: int, b: int, c: int) -> int:
+    """floor(a x b / c); the product must fit in 256 bits. Raises OutOfBounds, Panic."""
+    return _product(a, b, c) // c
+
+
+def mul_up(a: int, b: int, c: int) -> int:
+    """ceil(a x b / c); the product must fit in 256 bits. Raises OutOfBounds, Panic."""
+    return -(-_product(a, b, c) // c)
+
+
+def _product(a: int, b: int, c: int) -> int:
+    if a < 0 or b < 0 or a * b + c > MAX_UINT256:
+        raise OutOfBounds(a, b)
+    if c == 0:
+        raise Panic(DIVISION_BY_ZERO)
+    return a * b
+
+
 def value_down(size: int, price: int, unit: int) -> int:
     """floor(abs(size) x price / unit)"""
-    return mul_div(size, price, unit)
+    return mul_down(size, price, unit)
 
 
 def value_up(size: int, price: int, unit: int) -> int:
     """ceil(abs(size) x price / unit)"""
-    return mul_div_up(size, price, unit)
+    return mul_up(size, price, unit)
 
 
 def fee_up(rate: int, size: int, price: int, unit: int) -> int:
     """ceil(rate x abs(size) x price), rate 1e18 = 100 %"""
-    return mul_div_up(rate, value_up(size, price, unit), ONE)
+    return mul_up(rate, value_up(size, price, unit), ONE)
 
 
 def gain_down(size: int, entry: int, mark: int, unit: int) -> int:
@@ -45,8 +70,8 @@ def gain_down(size: int, entry: int, mark: int, unit: int) -> int:
 def carry_up(amount: int, fraction: int) -> int:
     """ceil(amount x fraction), a signed fraction of 1e18"""
     if fraction >= 0:
-        return wrap_signed(mul_div_up(amount, fraction, ONE))
-    return signed(-wrap_signed(mul_div(amount, signed(-fraction), ONE)))
+        return wrap_signed(mul_up(amount, fraction, ONE))
+    return signed(-wrap_signed(mul_down(amount, signed(-fraction), ONE)))
 
 
 def largest_loss_down(size: int, mark: int, cap: int, unit: int) -> int:
@@ -69,7 +94,7 @@ def largest_gain_down(size: int, entry: int, cap: int, unit: int) -> int:
 
 def fill(mark: int, premium_rate: int, index: int, buy: bool) -> int:
     """entry = mark plus premium when buying, minus when selling, never below zero."""
-    premium = mul_div_up(premium_rate, index, ONE)
+    premium = mul_up(premium_rate, index, ONE)
     return unsigned(mark + premium) if buy else saturating_sub(mark, premium)
 
 
@@ -77,8 +102,8 @@ def split(margin: int, reserve: int, equity: int, fees: int, phi: int, phi_to_po
     """Divides a slice: close fee, then premium, then phi of what is left, then the trader."""
     rest = 0 if equity <= 0 else min(equity, unsigned(margin + reserve))
     rest -= min(rest, fees)
-    penalty = mul_div_up(rest, phi, ONE)
-    to_keeper = mul_div(penalty, unsigned(ONE - phi_to_pool), ONE)
+    penalty = mul_up(rest, phi, ONE)
+    to_keeper = mul_down(penalty, unsigned(ONE - phi_to_pool), ONE)
     to_trader = unsigned(rest - penalty)
     to_pool = unsigned(unsigned(unsigned(margin + reserve) - to_trader) - to_keeper)
     return Split(to_trader, to_pool, to_keeper)
@@ -90,10 +115,10 @@ def liquidation_fraction_up(equity: int, target: int, fees: int, phi: int) -> in
         return ONE
     if equity >= target:
         return 0
-    cost = unsigned(fees + mul_div_up(equity, phi, ONE))
+    cost = unsigned(fees + mul_up(equity, phi, ONE))
     if target <= cost:
         return ONE
-    return min(ONE, mul_div_up(target - equity, ONE, target - cost))
+    return min(ONE, mul_up(target - equity, ONE, target - cost))
 
 
 def absolute(value: int) -> int:

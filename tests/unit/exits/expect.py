@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bulkhead.protocol import MarketContracts
+from tests.book import KEPT, LOT, Carry, carry_at, series_of
 from tests.world import ONE, World
 
 YEAR = 365 * 86_400
@@ -44,20 +45,14 @@ def fee_up(rate: int, size: int, price: int, unit: int) -> int:
     return up(rate * up(abs(size) * price, unit), ONE)
 
 
-def remembered(word: int) -> tuple[int, int]:
-    """Funding (96 bits, signed) and borrowing at entry."""
-    funding = word % 2**96
-    return funding - 2**96 * (funding >> 95), (word >> 96) % 2**64
-
-
-def carry_up(p: Any, carry: Any, index: int, unit: int) -> int:
-    funding, borrowing = remembered(p.band)
-    owed = (carry.long if p.size > 0 else carry.short) - funding
+def carry_up(p: Any, carry: Carry, index: int, unit: int) -> int:
+    """What a position owes since its entry, of which it keeps ten decimals."""
+    owed = (carry.funding - p.funding * KEPT) * (1 if p.size > 0 else -1)
     notional = up(abs(p.size) * index, unit) if owed > 0 else abs(p.size) * index // unit
-    return up(notional * owed, ONE) + up(p.reserve * (carry.borrow - borrowing), ONE)
+    return up(notional * owed, ONE) + up(p.reserve * (carry.borrowing - p.borrowing * KEPT), ONE)
 
 
-def equity_down(p: Any, carry: Any, index: int, unit: int, mark: int | None = None) -> int:
+def equity_down(p: Any, carry: Carry, index: int, unit: int, mark: int | None = None) -> int:
     """Unclamped."""
     gain = p.size * ((index if mark is None else mark) - p.entry) // unit
     return int(p.margin + gain - carry_up(p, carry, index, unit))
@@ -89,7 +84,7 @@ def parts_of(
     p: Any,
     size: int,
     index: int,
-    carry: Any,
+    carry: Carry,
     unit: int,
     *,
     premium: int = 0,
@@ -114,34 +109,39 @@ def parts_of(
     return Parts(0 if keep else trader, pool, keeper + flat, left, p.reserve - reserve, sign * (held - size))
 
 
-def carry_now(market: MarketContracts, series: int = 0) -> Any:
-    return market.pool.call.stateOf(series)[1]
+def carry_now(world: World, series: int = 0) -> Carry:
+    """Of the perpetual market, at this second."""
+    return carry_at(world.perpetual, world.chain.timestamp, series)
 
 
 def skew_now(market: MarketContracts, series: int = 0) -> int:
-    state = market.pool.call.stateOf(series)[0]
-    return int(state.long - state.short)
+    book = series_of(market, series)
+    return book.long.size - book.short.size
 
 
-def liquidation_of(world: World, market: MarketContracts, position: str, index: int) -> Parts:
-    """What liquidating now at an index must do."""
-    p, unit = market.market.call.positionOf(position), unit_of(world)
-    carry, flat = carry_now(market), 5 * world.unit
-    premium = premium_up(skew_now(market), -p.size)
+def liquidation_of(p: Any, index: int, carry: Carry, skew: int, unit: int, flat: int) -> Parts:
+    """What liquidating a position must do at an index and at a skew."""
+    premium = premium_up(skew, -p.size)
     target = requirement_up(TARGET, p.size, index, unit)
     equity = equity_down(p, carry, index, unit)
     fees = fee_up(CLOSE_FEE + premium, p.size, index, unit)
     fraction = max(fraction_up(equity - flat - 8, target, fees), ONE // 4)
     held = abs(p.size)
-    size = up(held * fraction, ONE)
+    size = up(up(held * fraction, ONE), LOT) * LOT
     if fraction > 3 * ONE // 4 or held - size < ONE // 100:
         size = held
     return parts_of(p, size, index, carry, unit, premium=premium, flat=flat, phi=PHI, keep=size != held)
 
 
-def boundary(world: World, market: MarketContracts, position: str) -> int:
+def liquidation_now(world: World, position: str, index: int) -> Parts:
+    """What liquidating a position alone must do now."""
+    p = world.perpetual.market.call.positionOf(position)
+    return liquidation_of(p, index, carry_now(world), skew_now(world.perpetual), unit_of(world), 5 * world.unit)
+
+
+def boundary(world: World, position: str) -> int:
     """The last healthy index of a position at this second, on the feed's grid of ticks: one further is liquidatable."""
-    p, unit, carry = market.market.call.positionOf(position), unit_of(world), carry_now(market)
+    p, unit, carry = world.perpetual.market.call.positionOf(position), unit_of(world), carry_now(world)
 
     def healthy(tick: int) -> bool:
         index = tick * TICK
@@ -153,6 +153,9 @@ def boundary(world: World, market: MarketContracts, position: str) -> int:
         middle = (good + bad) // 2
         good, bad = (middle, bad) if healthy(middle) else (good, middle)
     return good * TICK
+
+
+OVER = (0, 0, 0, 0, 0, 0, 0, 0, 0)  # what is told of a position that is over
 
 
 class Purses:

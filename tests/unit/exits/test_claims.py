@@ -63,7 +63,8 @@ def test_a_blocked_trader(world: World, kind: str) -> None:
         market.send.claim(position, world.stranger, sender=world.stranger)
     assert (refused.value.name, refused.value.values) == ("NotTrader", (world.stranger, world.trader))
     for sender in (world.trader, world.stranger):
-        market.send.claim(position, world.trader, sender=sender)  # refused again: nothing is lost
+        (claimed,) = market.send.claim(position, world.trader, sender=sender).events_of("Claimed")
+        assert claimed.args == (position, world.trader, 0)  # refused again: nothing is lost, nothing is said to be paid
         assert market.call.claimable(position) == (exit_.toTrader, 0)
         assert world.balance(position) == exit_.toTrader
     world.token.send.setBlocked(world.other, True)
@@ -145,7 +146,7 @@ def test_everybody_blocked_at_once(world: World) -> None:
         world.token.send.setBlocked(account, True)
     # 60 s after the request, 48 after it was due: 1 + 19 x 48 / 3,900 units
     keeper_fee = world.unit + 19 * world.unit * 48 // 3_900
-    wanted = parts_of(p, 10 * ONE, 2_050 * ONE, carry_now(world.perpetual), unit, flat=keeper_fee)
+    wanted = parts_of(p, 10 * ONE, 2_050 * ONE, carry_now(world), unit, flat=keeper_fee)
     exit_ = finish(world, "close", position, proof)
     assert (exit_.toTrader, exit_.toPool, exit_.toKeeper) == (wanted.trader, wanted.pool, keeper_fee)
     assert market.call.claimable(position) == (wanted.trader, wanted.pool + keeper_fee)
@@ -166,7 +167,7 @@ def test_a_pool_that_cannot_pay_voids_an_opening(world: World) -> None:
     purses = Purses(world, world.trader, pool.address)
     (void,) = world.execute(position, proof).events_of("OrderVoided")
     keeper_fee = world.unit + 19 * world.unit * 48 // 3_900
-    assert void.args == (position, 0, 5, 0, keeper_fee)
+    assert void.args == (position, 1, 6, 0, keeper_fee)
     assert purses.gained() == [2_000 * world.unit - keeper_fee, 0]
     assert world.perpetual.market.call.claimable(position) == (0, keeper_fee)
     assert pool.call.liquidity() == (0, world.balance(pool.address))

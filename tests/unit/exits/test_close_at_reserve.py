@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from bulkhead.chain import Revert
+from tests.book import live_series, series_of
 from tests.unit.exits.expect import (
     CLOSE_FEE,
+    OVER,
     TICK,
     Purses,
     carry_now,
@@ -21,7 +23,7 @@ from tests.world import MAX, ONE, PRICE, World
 def gain_of(world: World, position: str, index: int) -> int:
     """Net of carry, unclamped."""
     p = world.perpetual.market.call.positionOf(position)
-    return equity_down(p, carry_now(world.perpetual), index, unit_of(world)) - p.margin
+    return equity_down(p, carry_now(world), index, unit_of(world)) - p.margin
 
 
 def line_of(world: World, position: str) -> int:
@@ -57,10 +59,10 @@ def test_one_tick_before_it_is_refused_and_at_it_paid_in_full(world: World, size
     trader = p.margin + p.reserve - floor - fee
     assert event.args[1:] == (2, abs(size), line, line, trader, fee, floor)
     assert purses.gained() == [trader, fee, floor, -p.margin - p.reserve]
-    assert market.call.positionOf(position) == (0, 0, 0, 3, 0, 0, 0, 0, 0)
+    assert market.call.positionOf(position) == OVER
     with pytest.raises(Revert) as refused:
         market.send.closeAtReserve(position, sender=world.keeper)
-    assert (refused.value.name, refused.value.values) == ("WrongStatus", (position, 3, 2))
+    assert (refused.value.name, refused.value.values) == ("UnknownPosition", (position,))
 
 
 def test_far_beyond_it_pays_no_more(world: World) -> None:
@@ -80,7 +82,7 @@ def test_carry_counts(world: World) -> None:
     index = up_to = p.entry + 200 * ONE
     index = -(-up_to // TICK) * TICK
     world.walk_to(index, after=3_000)
-    owed = carry_up(p, carry_now(world.perpetual), index, unit_of(world))
+    owed = carry_up(p, carry_now(world), index, unit_of(world))
     gain = p.size * (index - p.entry) // unit_of(world)
     assert gain >= p.reserve > gain - owed
     with pytest.raises(Revert) as refused:
@@ -98,7 +100,7 @@ def test_a_due_order_goes_first_and_beyond_its_time_to_live_dies_with_the_positi
         assert pool.call.liquidity()[0] == 3_000 * world.unit
     else:
         market.send.requestClose(position, 10 * ONE, 0, 0, MAX, sender=world.trader)
-        assert pool.call.seriesOf(0).pendingSells == 10 * ONE
+        assert series_of(world.perpetual).sells == 10 * ONE
     asked = world.chain.timestamp
     with world.chain.isolated():  # no later price: not due
         market.send.closeAtReserve(position, sender=world.keeper)
@@ -113,7 +115,7 @@ def test_a_due_order_goes_first_and_beyond_its_time_to_live_dies_with_the_positi
     market.send.closeAtReserve(position, sender=world.keeper)
     assert market.call.orderOf(position).kind == 0
     assert pool.call.liquidity() == (0, world.balance(pool.address))
-    assert pool.call.seriesOf(0).pendingSells == 0
+    assert series_of(world.perpetual).sells == 0
 
 
 def test_not_at_a_price_that_is_not_later_than_the_opening(world: World) -> None:
@@ -151,5 +153,5 @@ def test_a_dated_call_at_its_cap(world: World) -> None:
     assert event.args[1:] == (
         2, p.size, 2_700 * ONE, 1_000 * ONE, p.margin + p.reserve - world.unit - fee, fee, world.unit,
     )  # fmt: skip
-    assert world.dated.pool.call.liveSeries() == []
+    assert live_series(world.dated) == set()
     assert PRICE == 2_000 * ONE

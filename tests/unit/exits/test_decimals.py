@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 
 from bulkhead.chain import RevmChain
+from tests.book import LOT
 from tests.unit.exits.expect import (
     OPEN_FEE,
+    OVER,
     Purses,
     carry_now,
     fee_up,
-    liquidation_of,
+    liquidation_now,
     parts_of,
     premium_up,
     skew_now,
@@ -38,11 +40,12 @@ def test_open_close_liquidate(decimals: int) -> None:
     assert world.balance(position) == p.margin + p.reserve == p.margin + 3_000 * world.unit
     assert world.balance(world.keeper) == keeper_fee
 
-    # A third closed, at a gain.
-    market.send.requestClose(position, size // 3, 0, 0, MAX, sender=world.trader)
+    # A third closed, in whole lots, at a gain.
+    third = size // 3 // LOT * LOT
+    market.send.requestClose(position, third, 0, 0, MAX, sender=world.trader)
     index = 2_123_456_789_01 * 10**10
     proof = world.price(index)
-    wanted = parts_of(p, size // 3, index, carry_now(world.perpetual), unit, flat=keeper_fee)
+    wanted = parts_of(p, third, index, carry_now(world), unit, flat=keeper_fee)
     before = Purses(world, world.trader, pool.address, world.keeper)
     world.execute(position, proof)
     assert before.gained() == [wanted.trader, wanted.pool, keeper_fee]
@@ -57,13 +60,13 @@ def test_open_close_liquidate(decimals: int) -> None:
         world.walk_to(index - ONE, after=61)
         world.price(index)
         assert skew_now(world.perpetual) != 0
-        wanted = liquidation_of(world, world.perpetual, short, index)
+        wanted = liquidation_now(world, short, index)
         before = Purses(world, world.other, pool.address, world.keeper)
         assert market.send.liquidate([short], sender=world.keeper).events_of("Exited")
         assert before.gained() == [wanted.trader, wanted.pool, wanted.keeper]
         after = market.call.positionOf(short)
         assert (after.size, after.margin, after.reserve) == (wanted.size, wanted.margin, wanted.reserve)
-    assert after.status == 3
+    assert after == OVER
     world.walk_to(2_700 * ONE)
     market.send.closeAtReserve(position, sender=world.keeper)
     assert [world.balance(vault) for vault in (position, short)] == [0, 0]

@@ -6,10 +6,12 @@ from decimal import Decimal
 
 import pytest
 
-from bulkhead.chain import Revert, RevmChain
+from bulkhead.chain import Receipt, Revert, RevmChain
 from bulkhead.protocol import MarketTerms
+from tests.book import LOT, NOTHING, live_series, series_of
 from tests.unit.exits.expect import (
     MAINTENANCE,
+    OVER,
     PHI,
     TARGET,
     TICK,
@@ -17,9 +19,11 @@ from tests.unit.exits.expect import (
     boundary,
     carry_now,
     equity_down,
+    liquidation_now,
     liquidation_of,
     parts_of,
     requirement_up,
+    skew_now,
     unit_of,
 )
 from tests.world import MAX, ONE, PRICE, World
@@ -39,9 +43,9 @@ def liquidate(world: World, *positions: str) -> list[tuple]:
 def near_the_line(world: World, size: int = LONG, margin: int = 2_000, **more: int) -> tuple[str, int]:
     """A position and its last healthy index, with the feed next to it and the clock at rest."""
     position = world.open(size=size, margin=margin, **more)
-    world.walk_to(boundary(world, world.perpetual, position) // TICK * TICK)
+    world.walk_to(boundary(world, position) // TICK * TICK)
     world.wait(60)
-    return position, boundary(world, world.perpetual, position)
+    return position, boundary(world, position)
 
 
 def test_healthy_closed_pending_and_unknown_are_skipped(world: World) -> None:
@@ -51,17 +55,17 @@ def test_healthy_closed_pending_and_unknown_are_skipped(world: World) -> None:
     (pending,) = world.request(world.leg(ONE, 200, 2_000))
     world.price(PRICE)
     assert liquidate(world, healthy, closed, pending, world.stranger) == []
-    assert world.perpetual.market.call.positionOf(closed).status == 3
+    assert world.perpetual.market.call.positionOf(closed) == OVER
     assert world.perpetual.market.call.positionOf(pending).status == 1
 
 
-@pytest.mark.parametrize("size", [LONG, SHORT, 33 * ONE // 7, -(ONE // 3)])
+@pytest.mark.parametrize("size", [LONG, SHORT, 33 * ONE // 7 // LOT * LOT, -(ONE // 3 // LOT * LOT)])
 def test_the_line_is_exact(world: World, size: int) -> None:
     margin = max(200, 200 * abs(size) // ONE)
     position, line = near_the_line(world, size, margin, reserve=500 * abs(size) // ONE)
     market, unit = world.perpetual.market, unit_of(world)
     out = line - TICK if size > 0 else line + TICK
-    p, carry = market.call.positionOf(position), carry_now(world.perpetual)
+    p, carry = market.call.positionOf(position), carry_now(world)
     for index, healthy in ((line, True), (out, False)):
         health = market.call.health(position, index, world.chain.timestamp)
         assert health.equity == equity_down(p, carry, index, unit)
@@ -72,7 +76,7 @@ def test_the_line_is_exact(world: World, size: int) -> None:
         assert len(liquidate(world, position)) == (0 if healthy else 1)
 
 
-@pytest.mark.parametrize("size", [LONG, SHORT, 33 * ONE // 7])
+@pytest.mark.parametrize("size", [LONG, SHORT, 33 * ONE // 7 // LOT * LOT])
 @pytest.mark.parametrize("beyond", [0, 5, 8])
 def test_in_part_restores_the_target(world: World, size: int, beyond: int) -> None:
     """`beyond` tokens of price further out: deeper, so that more must go."""
@@ -81,7 +85,7 @@ def test_in_part_restores_the_target(world: World, size: int, beyond: int) -> No
     index = line - TICK - beyond * ONE if size > 0 else line + TICK + beyond * ONE
     world.feed.push(index)
     before = market.call.positionOf(position)
-    wanted = liquidation_of(world, world.perpetual, position, index)
+    wanted = liquidation_now(world, position, index)
     purses = Purses(world, world.trader, pool.address, world.keeper, position)
     (event,) = liquidate(world, position)
     after = market.call.positionOf(position)
@@ -89,7 +93,8 @@ def test_in_part_restores_the_target(world: World, size: int, beyond: int) -> No
     assert event.size == abs(before.size) - abs(wanted.size)
     assert (event.toTrader, event.toPool, event.toKeeper) == (0, wanted.pool, wanted.keeper)
     assert (after.size, after.margin, after.reserve) == (wanted.size, wanted.margin, wanted.reserve)
-    assert (after.status, after.entry, after.time, after.band) == (2, before.entry, before.time, before.band)
+    assert after == before._replace(size=wanted.size, margin=wanted.margin, reserve=wanted.reserve)
+    assert after.size % LOT == 0
     assert purses.gained() == [0, wanted.pool, wanted.keeper, -wanted.pool - wanted.keeper]
     assert world.balance(position) == after.margin + after.reserve
     assert abs(before.size) // 4 <= event.size < abs(before.size)
@@ -116,7 +121,7 @@ def test_whole_where_more_than_three_quarters_would_go(world: World) -> None:
     position, line = near_the_line(world)
     index = line - 25 * ONE
     world.feed.push(index)
-    wanted = liquidation_of(world, world.perpetual, position, index)
+    wanted = liquidation_now(world, position, index)
     assert wanted.size == 0 and wanted.trader > 0
     purses = Purses(world, world.trader, world.perpetual.pool.address, world.keeper, position)
     held = world.balance(position)
@@ -127,9 +132,9 @@ def test_whole_where_more_than_three_quarters_would_go(world: World) -> None:
     assert wanted.trader + wanted.pool + wanted.keeper == held
     assert purses.gained() == [wanted.trader, wanted.pool, wanted.keeper, -held]
     closed = world.perpetual.market.call.positionOf(position)
-    assert closed == (0, 0, 0, 3, 0, 0, 0, 0, 0)
-    state = world.perpetual.pool.call.stateOf(0)[0]
-    assert (state.long, state.short, state.reserved) == (0, 0, 0)
+    assert closed == OVER
+    series = series_of(world.perpetual)
+    assert (series.long, series.short, world.perpetual.pool.call.liquidity()[0]) == (NOTHING, NOTHING, 0)
 
 
 def test_whole_where_the_rest_would_be_below_the_minimum_size() -> None:
@@ -138,7 +143,7 @@ def test_whole_where_the_rest_would_be_below_the_minimum_size() -> None:
     world.feed.push(line - TICK)
     (event,) = liquidate(world, position)
     assert event.size == 7 * ONE
-    assert world.perpetual.market.call.positionOf(position).status == 3
+    assert world.perpetual.market.call.positionOf(position) == OVER
 
 
 @pytest.mark.parametrize("size", [LONG, SHORT])
@@ -147,7 +152,7 @@ def test_zero_equity_pays_the_flat_fee_out_of_the_margin(world: World, size: int
     index = 1_700 * ONE if size > 0 else 2_300 * ONE
     world.walk_to(index)
     p = world.perpetual.market.call.positionOf(position)
-    assert equity_down(p, carry_now(world.perpetual), index, unit_of(world)) < 0
+    assert equity_down(p, carry_now(world), index, unit_of(world)) < 0
     purses = Purses(world, world.trader, world.perpetual.pool.address, world.keeper, position)
     (event,) = liquidate(world, position)
     flat = 5 * world.unit
@@ -160,7 +165,7 @@ def test_equity_between_nothing_and_the_fees(world: World) -> None:
     position = world.open()
     index = 1_803_500_000_000 * 10**9
     world.walk_to(index)
-    p, carry, unit = world.perpetual.market.call.positionOf(position), carry_now(world.perpetual), unit_of(world)
+    p, carry, unit = world.perpetual.market.call.positionOf(position), carry_now(world), unit_of(world)
     equity = equity_down(p, carry, index, unit)
     assert 0 < equity < 20 * world.unit
     wanted = parts_of(p, LONG, index, carry, unit, flat=5 * world.unit, phi=PHI)
@@ -182,7 +187,7 @@ def test_a_batch_is_the_sum_of_single_calls(world: World) -> None:
             purses = Purses(world, *accounts)
             events = [event for batch in batches for event in liquidate(world, *batch)]
             kept = [market.call.positionOf(position) for position in positions]
-            return events, purses.gained(), kept, world.perpetual.pool.call.liquidity()
+            return events, purses.gained(), kept, world.perpetual.pool.call.liquidity(), series_of(world.perpetual)
 
     a, b, c = positions
     single = outcome([a], [b], [c])
@@ -190,6 +195,88 @@ def test_a_batch_is_the_sum_of_single_calls(world: World) -> None:
     assert outcome([a, b, c]) == single
     assert outcome([a, a, b, c, b, a]) == single
     assert outcome([c, a, world.stranger, b]) == single
+
+
+def transfers_to(world: World, receipt: Receipt, account: str) -> list[int]:
+    """Payments of the token."""
+    return [event.args.amount for event in receipt.events_of("Transfer") if event.args.to == account]
+
+
+def test_each_of_a_batch_meets_what_the_one_before_left(world: World) -> None:
+    """Shorts leave into a skew of longs: each exit pays the premium of a larger skew. The keeper is paid once."""
+    world.open(size=100 * ONE, margin=80_000, reserve=100_000, trader=world.other)
+    sizes = (-20 * ONE, -(40 * ONE // 3 // LOT) * LOT, -31 * ONE)
+    shorts = [world.open(size=size, margin=-size * 205 // ONE) for size in sizes]
+    world.walk_to(2_165 * ONE)
+    market, pool = world.perpetual.market, world.perpetual.pool
+    carry, skew, wanted = carry_now(world), skew_now(world.perpetual), []
+    for position in shorts:
+        p = market.call.positionOf(position)
+        wanted.append(liquidation_of(p, 2_165 * ONE, carry, skew, unit_of(world), 5 * world.unit))
+        skew += wanted[-1].size - p.size
+    assert all(parts.size < 0 for parts in wanted)  # in part, each of them
+    purses = Purses(world, world.trader, pool.address, world.keeper)
+    idle = pool.call.liquidity()[1]
+    receipt = market.send.liquidate(shorts, sender=world.keeper)
+    for event, parts in zip(receipt.events_of("Exited"), wanted, strict=True):
+        assert (event.args.toTrader, event.args.toPool, event.args.toKeeper) == (parts.trader, parts.pool, parts.keeper)
+    for position, parts in zip(shorts, wanted, strict=True):
+        p = market.call.positionOf(position)
+        assert (p.size, p.margin, p.reserve) == (parts.size, parts.margin, parts.reserve)
+        assert world.balance(position) == p.margin + p.reserve
+    assert skew_now(world.perpetual) == skew
+    trader, earned, keeper = (sum(sums) for sums in zip(*((w.trader, w.pool, w.keeper) for w in wanted), strict=True))
+    assert purses.gained() == [trader, earned, keeper]
+    assert transfers_to(world, receipt, world.keeper) == [keeper]
+    assert pool.call.liquidity() == (100_000 * world.unit + sum(w.reserve for w in wanted), idle + earned)
+
+
+def test_a_batch_over_two_series_tells_the_pool_of_each(world: World) -> None:
+    """At 2,000 a call of strike 1,500 is worth 500, one of strike 1,000 its cap of 1,000: at 1,690 both lost 310."""
+    market, pool = world.dated.market, world.dated.pool
+    bought = {
+        series: [world.open(size=size * ONE, margin=size * 210, market=world.dated, series=series) for size in (10, 6)]
+        for series in (2, 1)
+    }
+    (a, b), (c, d) = bought[2], bought[1]
+    world.walk_to(1_690 * ONE)
+    held = world.total(world.dated, [a, b, c, d])
+    purses = Purses(world, world.trader, world.keeper)
+    receipt = market.send.liquidate([a, c, b, d], sender=world.keeper)
+    events = {event.args.position: event.args for event in receipt.events_of("Exited")}
+    assert list(events) == [a, c, b, d]
+    trader, keeper = (sum(getattr(event, part) for event in events.values()) for part in ("toTrader", "toKeeper"))
+    assert purses.gained() == [trader, keeper]
+    assert len(transfers_to(world, receipt, world.keeper)) == 4  # every change of series is an end of its own
+    assert world.total(world.dated, [a, b, c, d]) == held - trader - keeper
+    left = [market.call.positionOf(position) for position in (a, b, c, d)]
+    assert pool.call.liquidity()[0] == sum(p.reserve for p in left)
+    for series, mine in ((2, left[:2]), (1, left[2:])):
+        side = series_of(world.dated, series).long
+        assert (side.size, side.reserve) == (sum(p.size for p in mine), sum(p.reserve for p in mine))
+    assert live_series(world.dated) == {p.series for p in left if p.size}
+
+
+def test_a_batch_in_which_one_vault_cannot_pay(world: World) -> None:
+    """What the token will not move waits in that vault, the keeper's part of it too; the others are paid."""
+    stuck, free = world.open(), world.open(size=7 * ONE, margin=1_400, reserve=3_000)
+    world.walk_to(1_700 * ONE)
+    market, pool = world.perpetual.market, world.perpetual.pool
+    world.token.send.setBlocked(stuck, True)
+    held, (_, idle) = world.balance(stuck), pool.call.liquidity()
+    purses = Purses(world, world.trader, pool.address, world.keeper)
+    receipt = market.send.liquidate([stuck, free], sender=world.keeper)
+    first, second = (event.args for event in receipt.events_of("Exited"))
+    assert (first.toTrader, first.toKeeper, second.toKeeper) == (0, 5 * world.unit, 5 * world.unit)
+    kept = first.toPool + first.toKeeper
+    assert receipt.event("PaymentKept").args == (stuck, 0, kept)
+    assert purses.gained() == [second.toTrader, second.toPool, 5 * world.unit]
+    assert market.call.claimable(stuck) == (0, kept) == (0, held)
+    assert pool.call.liquidity() == (0, idle + second.toPool)
+    assert pool.call.totalAssets() == idle + second.toPool + kept
+    world.token.send.setBlocked(stuck, False)
+    market.send.claim(stuck, world.trader, sender=world.stranger)
+    assert pool.call.liquidity() == (0, idle + second.toPool + kept) == (0, world.balance(pool.address))
 
 
 def test_a_due_close_goes_first_until_its_time_to_live_is_over(world: World) -> None:
@@ -201,7 +288,7 @@ def test_a_due_close_goes_first_until_its_time_to_live_is_over(world: World) -> 
     world.feed.push(line - TICK)  # at its due time, not later: not its price
     with world.chain.isolated():
         assert len(liquidate(world, position)) == 1
-        assert market.call.orderOf(position).kind == 1  # in part: the order lives on
+        assert market.call.orderOf(position).kind == 2  # in part: the order lives on
     world.wait(1)
     world.feed.push(line - TICK)
     first = world.proof()
@@ -225,6 +312,25 @@ def test_a_raise_shields_nothing_and_dies_with_the_position(world: World) -> Non
     assert world.perpetual.pool.call.liquidity()[0] == 0
 
 
+@pytest.mark.parametrize("few", [False, True])
+def test_a_close_takes_what_a_liquidation_left(world: World, few: bool) -> None:
+    """Committed for more than that; and for so many that the rest would be smaller than a position may be."""
+    position, line = near_the_line(world)
+    market, index = world.perpetual.market, line - TICK
+    left = liquidation_now(world, position, index).size
+    closing = left - ONE // 100 + LOT if few else 9 * ONE
+    assert 0 < left < 9 * ONE
+    market.send.requestClose(position, closing, 0, 0, MAX, sender=world.trader)
+    world.feed.push(index)
+    assert len(liquidate(world, position)) == 1
+    assert (market.call.positionOf(position).size, series_of(world.perpetual).sells) == (left, closing)
+    (event,) = world.execute(position, world.price(index)).events_of("Exited")
+    assert (event.args.kind, event.args.size) == (0, left)
+    assert market.call.positionOf(position) == OVER
+    series = series_of(world.perpetual)
+    assert (series.sells, series.long, world.balance(position)) == (0, NOTHING, 0)
+
+
 def test_a_due_close_dies_with_a_liquidation_of_the_whole(world: World) -> None:
     position = world.open()
     world.perpetual.market.send.requestClose(position, LONG, 0, 0, MAX, sender=world.trader)
@@ -232,10 +338,10 @@ def test_a_due_close_dies_with_a_liquidation_of_the_whole(world: World) -> None:
     world.wait(3_000)
     world.feed.push(1_700 * ONE)
     assert len(liquidate(world, position)) == 1
-    assert world.perpetual.pool.call.seriesOf(0).pendingSells == 0
+    assert series_of(world.perpetual).sells == 0
     with pytest.raises(Revert) as refused:
         world.execute(position, b"")
-    assert (refused.value.name, refused.value.values) == ("NoOrder", (position,))
+    assert (refused.value.name, refused.value.values) == ("UnknownPosition", (position,))
 
 
 def test_not_at_a_price_that_is_not_later_than_the_opening(world: World) -> None:
@@ -282,7 +388,7 @@ def test_the_light_side_pays_its_premium_as_far_as_equity_reaches(world: World, 
     position, line = near_the_line(world, SHORT)
     market, index = world.perpetual.market, line + TICK
     world.feed.push(index)
-    wanted = liquidation_of(world, world.perpetual, position, index)
+    wanted = liquidation_now(world, position, index)
     purses = Purses(world, world.trader, world.perpetual.pool.address, world.keeper)
     (event,) = liquidate(world, position)
     after = market.call.positionOf(position)

@@ -6,7 +6,8 @@ import pytest
 
 from bulkhead.chain import Revert
 from bulkhead.protocol import MarketContracts
-from tests.unit.exits.expect import Purses, carry_now, parts_of, unit_of
+from tests.book import Carry, live_series, series_of
+from tests.unit.exits.expect import OVER, Purses, carry_now, parts_of, unit_of
 from tests.world import HEARTBEAT, MAX, ONE, PRICE, World
 
 
@@ -52,7 +53,7 @@ def test_the_end_of_a_market(world: World) -> None:
     accounts = (world.trader, world.other, world.keeper)
     purses = Purses(world, *accounts)
     # Carry stops at the last price, however late anybody comes.
-    carry, index = carry_now(world.perpetual), 1_890 * ONE
+    carry, index = carry_now(world), 1_890 * ONE
     last = end(world)
     assert world.oracle.call.finalPrice()[1:] == (index, last)
     wanted = {
@@ -62,7 +63,7 @@ def test_the_end_of_a_market(world: World) -> None:
     }
     world.wait(1_000_000)
     (void,) = market.send.settle([pending], sender=world.keeper).events_of("OrderVoided")
-    assert void.args == (pending, 0, 7, 0, 20 * world.unit)  # the keeper fee has grown to its cap; no other
+    assert void.args == (pending, 1, 8, 0, 20 * world.unit)  # the keeper fee has grown to its cap; no other
     for batch in ([short, long], [sunk], [closing, closing, pending, long]):
         for event in settle(world, world.perpetual, *batch):
             parts = wanted[event.position]
@@ -75,6 +76,59 @@ def test_the_end_of_a_market(world: World) -> None:
     assert held - sum(purses.gained()) == world.balance(pool.address)
     assert pool.call.liquidity() == (0, world.balance(pool.address))
     assert settle(world, world.perpetual, *everyone, pending) == []
+
+
+@pytest.mark.parametrize("kind", [1, 2, 3])
+def test_an_order_that_the_end_met_dies_by_anybodys_call(world: World, kind: int) -> None:
+    """With an empty proof, at no fee but the keeper's; no proof helps, and nobody need wait for settle."""
+    market, pool = world.perpetual.market, world.perpetual.pool
+    position = world.request(world.leg(10 * ONE, 2_000, 5_000))[0] if kind == 1 else world.open()
+    if kind == 2:
+        market.send.requestClose(position, 4 * ONE, 1, PRICE * 2, MAX, sender=world.trader)
+    elif kind == 3:
+        market.send.requestRaise(position, 1_000 * world.unit, sender=world.trader)
+    proof = world.price(PRICE)
+    end(world)
+    p = market.call.positionOf(position)
+    with pytest.raises(Revert) as refused:
+        world.execute(position, proof)
+    assert refused.value.name == "OracleEnded"
+    purses = Purses(world, world.trader, world.keeper, pool.address)
+    (void,) = world.execute(position, b"").events_of("OrderVoided")
+    cap = 20 * world.unit
+    assert void.args == (position, kind, 8, 0, cap)
+    assert purses.gained() == [p.margin - cap if kind == 1 else 0, cap, 0]
+    series = series_of(world.perpetual)
+    assert (series.buys, series.sells) == (0, 0)
+    assert market.call.orderOf(position).kind == 0
+    after = market.call.positionOf(position)
+    assert after == (OVER if kind == 1 else p._replace(margin=p.margin - cap))
+    assert pool.call.liquidity()[0] == after.reserve
+    assert len(settle(world, world.perpetual, position)) == (kind != 1)
+    send = market.send
+    for call, args in ((send.execute, (b"",)), (send.requestClose, (ONE, 0, 0, MAX)), (send.addMargin, (1,))):
+        with pytest.raises(Revert) as refused:
+            call(position, *args, sender=world.trader)
+        assert (refused.value.name, refused.value.values) == ("UnknownPosition", (position,))
+
+
+def test_nobody_is_hurried_by_the_end_before_the_time_to_live_is_over(world: World) -> None:
+    """An oracle that ended by silence has been silent for longer than any order lives; here it has just ended."""
+    market = world.perpetual.market
+    position = world.open()
+    world.wait(HEARTBEAT + 1)
+    world.oracle.send.checkOutage()
+    world.wait(86_399)
+    market.send.requestRaise(position, 1_000 * world.unit, sender=world.trader)
+    due = world.chain.timestamp + 12
+    world.wait(1)
+    world.oracle.send.checkOutage()
+    assert world.oracle.call.finalPrice()[0]
+    with pytest.raises(Revert) as refused:
+        world.execute(position, b"")
+    assert (refused.value.name, refused.value.values) == ("PriceNotThereYet", (due,))
+    assert len(settle(world, world.perpetual, position)) == 1
+    assert world.perpetual.pool.call.liquidity()[0] == 0
 
 
 def test_the_order_of_settlement_changes_nothing(world: World) -> None:
@@ -128,7 +182,7 @@ def test_an_expired_series_with_an_order_of_two_legs(world: World) -> None:
     market, pool, unit = world.dated.market, world.dated.pool, unit_of(world)
     legs = (world.leg(10 * ONE, 6_000, 5_000, series=2), world.leg(-5 * ONE, 3_000, 2_000, series=1))
     long, short = world.request(*legs, market=world.dated, low=1_900 * ONE, high=2_100 * ONE)
-    assert pool.call.liveSeries() == [2, 1]
+    assert live_series(world.dated) == {1, 2}
     proof = world.price(PRICE)
     for position in (long, short):
         assert world.execute(position, proof, world.dated).events_of("Opened")
@@ -146,10 +200,9 @@ def test_an_expired_series_with_an_order_of_two_legs(world: World) -> None:
     purses = Purses(world, world.trader, world.keeper)
     held = world.total(world.dated, [long, short])
     events = settle(world, world.dated, short, long, short, late)
-    carry = carry_now(world.dated)
     sums = [0, 0]
     for event, before, mark in zip(events, (q, p), (1_000 * ONE, 600 * ONE), strict=True):
-        parts = parts_of(before, abs(before.size), 2_100 * ONE, carry, unit, flat=world.unit, mark=mark)
+        parts = parts_of(before, abs(before.size), 2_100 * ONE, Carry(0, 0), unit, flat=world.unit, mark=mark)
         assert event[1:] == (3, abs(before.size), 2_100 * ONE, mark, parts.trader, parts.pool, parts.keeper)
         sums = [sums[0] + parts.trader, sums[1] + parts.keeper]
     assert purses.gained() == sums == [sums[0], 2 * world.unit]
@@ -157,14 +210,14 @@ def test_an_expired_series_with_an_order_of_two_legs(world: World) -> None:
     assert world.balance(pool.address) == held - sum(sums)
     # The order that came too late for its series dies by anybody's call, its trader pays no more than the fees.
     (void,) = world.execute(late, b"", world.dated).events_of("OrderVoided")
-    assert void.args[:3] == (late, 0, 3)
-    assert pool.call.liveSeries() == []
+    assert void.args[:3] == (late, 1, 4)
+    assert live_series(world.dated) == set()
+    with pytest.raises(Revert) as refused:
+        world.request(legs[0], market=world.dated, high=2_200 * ONE)
+    assert (refused.value.name, refused.value.values) == ("SeriesNotOpen", (2, world.chain.timestamp))
     shares = pool.call.balanceOf(world.provider)
     pool.send.redeem(shares, world.provider, world.provider, sender=world.provider)
     assert world.balance(pool.address) <= 1
-    with pytest.raises(Revert) as refused:
-        world.request(legs[0], market=world.dated)
-    assert (refused.value.name, refused.value.values) == ("SeriesNotOpen", (2, world.chain.timestamp))
 
 
 def test_an_unfixed_series_ends_with_the_market(world: World) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from bulkhead.chain import Revert
 from bulkhead.protocol import MarketContracts
+from tests.book import kept_down, kept_up, live_series
 from tests.world import MAX, NOW, ONE, PRICE, World
 
 UNIT = 10**30
@@ -25,10 +26,11 @@ MIN_SIZE = ONE // 100
 SKEW_SCALE = 10_000 * ONE
 POOLED = 1_000_000 * TOKEN
 LOW, HIGH = PRICE * 9 // 10, PRICE * 11 // 10
+KEPT_LOW, KEPT_HIGH = kept_down(LOW), kept_up(HIGH)
 
-NONE, PENDING, OPEN, CLOSED = range(4)
-CLOSE, RAISE = 1, 2
-OUTSIDE_BAND, DISPUTED, LATE, UNPROVEN, SERIES_CLOSED, FUNDING_REFUSED, RESERVE_REACHED = range(7)
+NONE, PENDING, OPEN = range(3)
+NO_ORDER, OPENING, CLOSE, RAISE = range(4)
+OUTSIDE_BAND, DISPUTED, LATE, UNPROVEN, SERIES_CLOSED, FUNDING_REFUSED, RESERVE_REACHED, MARKET_ENDED = range(1, 9)
 ACTION_OPEN, ACTION_CLOSE, ACTION_RAISE, ACTION_REMOVE = range(4)
 
 
@@ -47,18 +49,23 @@ def fee_of(rate: int, size: int, price: int) -> int:
     return up(rate * value_up(size, price), ONE)
 
 
+def initial_of(size: int, price: int) -> int:
+    """4 % of the notional, as the margin model and the market round it."""
+    return up(up(up(abs(size) * price, ONE) * 4, 100) * ONE, UNIT)
+
+
 def keeper_fee(waited: int) -> int:
     """The keeper's pay so many seconds after the request."""
     return FLOOR + (CAP - FLOOR) * min(max(waited - DELAY, 0), TIME_TO_LIVE) // TIME_TO_LIVE
 
 
 def premium_of(before: int, change: int) -> int:
-    """The perpetual's premium rate on a change of the skew."""
+    """The perpetual's premium rate on a change of the skew, kept to nine decimals."""
     after = before + change
     start = 0 if before * after < 0 else abs(before)
     if abs(after) <= start:
         return 0
-    return up((after**2 - start**2) * ONE, 2 * SKEW_SCALE * abs(change))
+    return up(up((after**2 - start**2) * ONE, 2 * SKEW_SCALE * abs(change)), 10**9) * 10**9
 
 
 def gain_of(size: int, entry: int, mark: int) -> int:
@@ -67,26 +74,24 @@ def gain_of(size: int, entry: int, mark: int) -> int:
 
 
 class Rates(NamedTuple):
-    """What a second costs."""
+    """What a second costs: of notional, owed by longs and received by shorts; of reserve, owed to the pool."""
 
-    long: int
-    short: int
+    funding: int
     borrow: int
 
 
 def rates_of(long: int, short: int, reserved: int, idle: int) -> Rates:
     """The perpetual's carry below the kink, where no earlier rate holds it back."""
-    rate = up(ONE // YEAR * min(abs(long - short), SKEW_SCALE), SKEW_SCALE)
+    funding = up(ONE // YEAR * min(abs(long - short), SKEW_SCALE), SKEW_SCALE)
     used = reserved * ONE // (reserved + idle)
     assert used <= ONE * 8 // 10
     borrow = (ONE // 50 + (ONE // 5 - ONE // 50) * used // (ONE * 8 // 10)) // YEAR
-    received_by_short, received_by_long = -rate if short else 0, -rate if long else 0
-    return Rates(rate, received_by_short, borrow) if long >= short else Rates(received_by_long, rate, borrow)
+    return Rates(funding if long >= short else -funding, borrow)
 
 
 def carry_of(size: int, reserve: int, index: int, rates: Rates, seconds: int) -> int:
     """What a position owes after so long."""
-    owed = (rates.long if size > 0 else rates.short) * seconds
+    owed = (rates.funding if size > 0 else -rates.funding) * seconds
     notional = value_up(size, index) if owed > 0 else abs(size) * index // UNIT
     return up(notional * owed, ONE) + up(reserve * rates.borrow * seconds, ONE)
 
@@ -113,7 +118,8 @@ def close_of(p: Any, size: int, index: int, mark: int, premium: int, flat: int, 
     return Payout(rest, margin + reserve - rest, flat, p.margin - flat - margin, p.reserve - reserve)
 
 
-NO_RATES = Rates(0, 0, 0)
+NO_RATES = Rates(0, 0)
+OVER = (0, 0, NONE, 0, 0, 0, 0, 0, 0)  # a position that is over, or never was
 
 
 def markets(world: World) -> tuple[MarketContracts, MarketContracts]:
@@ -125,8 +131,7 @@ def state(world: World, positions: Iterable[str] = ()) -> Any:
     """All that an action might change."""
     accounts = (world.trader, world.other, world.provider, world.keeper, world.stranger)
     pools = [
-        (m.pool.call.liquidity(), [m.pool.call.seriesOf(i) for i in range(5)], m.pool.call.liveSeries())
-        for m in markets(world)
+        (m.pool.call.liquidity(), [m.market.call.seriesOf(i) for i in range(5)], live_series(m)) for m in markets(world)
     ]
     vaults = [
         (m.market.call.positionOf(p), m.market.call.orderOf(p), m.market.call.claimable(p))
@@ -142,17 +147,17 @@ def conserved(world: World, *positions: str) -> None:
     accounts = [world.trader, world.other, world.provider, world.keeper, world.stranger, world.token.address]
     accounts += [*positions, *(m.pool.address for m in markets(world))]
     assert sum(world.balance(account) for account in accounts) == world.token.call.totalSupply()
+    owed = dict.fromkeys(positions, 0)
     for m in markets(world):
         in_vaults = 0
         for position in positions:
-            p, kept = m.market.call.positionOf(position), m.market.call.claimable(position)
-            if p.status == NONE:
-                continue
+            p = m.market.call.positionOf(position)
             reserve = p.reserve if p.status == OPEN else 0
             in_vaults += reserve
-            assert world.balance(position) == p.margin + reserve + sum(kept)
+            owed[position] += p.margin + reserve + sum(m.market.call.claimable(position))
         committed, idle = m.pool.call.liquidity()
         assert world.balance(m.pool.address) == committed - in_vaults + idle
+    assert owed == {position: world.balance(position) for position in positions}
 
 
 def refused(

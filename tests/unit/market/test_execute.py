@@ -5,22 +5,27 @@ from typing import Any
 import pytest
 
 from bulkhead.model.oracles.oracle import encode_proof
+from tests.book import KEPT, NOTHING, kept_down, kept_up, live_series, series_of
 from tests.unit.market.helpers import (
     CAP,
     CLOSE,
-    CLOSED,
     DELAY,
     DISPUTED,
     FLOOR,
     FUNDING_REFUSED,
     HIGH,
+    KEPT_HIGH,
+    KEPT_LOW,
     LATE,
     LOW,
     MIN_SIZE,
+    NO_ORDER,
     NO_RATES,
     NONE,
     OPEN,
+    OPENING,
     OUTSIDE_BAND,
+    OVER,
     PENDING,
     POOLED,
     RAISE,
@@ -33,6 +38,7 @@ from tests.unit.market.helpers import (
     close_of,
     close_order,
     conserved,
+    fee_of,
     keeper_fee,
     position_of,
     rates_of,
@@ -43,9 +49,9 @@ from tests.unit.market.helpers import (
 )
 from tests.world import ONE, PRICE, World
 
-FEE = ONE // 2_000
-BAND_FEE = 11 * TOKEN  # 5 basis points of 10 x 2,200
+BAND_FEE = fee_of(ONE // 2_000, 10 * ONE, KEPT_HIGH)  # 5 basis points of 10 x 2,200
 KEEPER = 1_233_846  # 60 seconds after the request: 1 + 19 x 48 / 3,900
+TICK = 10**10
 AFTER_OPEN = rates_of(10 * ONE, 0, 5_000 * TOKEN, POOLED - 4_990 * TOKEN)
 AFTER_OPEN_SHORT = rates_of(0, 10 * ONE, 5_000 * TOKEN, POOLED - 4_990 * TOKEN)
 
@@ -53,6 +59,11 @@ AFTER_OPEN_SHORT = rates_of(0, 10 * ONE, 5_000 * TOKEN, POOLED - 4_990 * TOKEN)
 def voided(receipt: Any) -> tuple[int, ...]:
     event = receipt.event("OrderVoided").args
     return event.kind, event.reason, event.fee, event.keeperFee
+
+
+# The ends that a band keeps lie between two ticks of the feed: the last price inside and the first one outside.
+INNER_LOW, INNER_HIGH = up(KEPT_LOW, TICK) * TICK, KEPT_HIGH // TICK * TICK
+BELOW, ABOVE = INNER_LOW - TICK, INNER_HIGH + TICK
 
 
 # ---------------------------------------------------------------- open
@@ -75,17 +86,17 @@ def test_open(world: World, sign: int) -> None:
         KEEPER,
     )
     p = position_of(world, position)
-    assert tuple(p) == (margin, 5_000 * TOKEN, 0, OPEN, world.chain.timestamp, sign * 10 * ONE, entry, 0, 0)
+    assert tuple(p) == (margin, 5_000 * TOKEN, OPEN, sign * 10 * ONE, entry, 0, world.chain.timestamp, 0, 0)
     assert world.balance(position) == margin + 5_000 * TOKEN
     assert world.balance(world.keeper) == KEEPER
     assert world.perpetual.pool.call.liquidity() == (5_000 * TOKEN, POOLED - 4_990 * TOKEN)
-    series = world.perpetual.pool.call.seriesOf(0)
-    side = series.long if sign > 0 else series.short
-    assert (side.size, side.entryValue) == (10 * ONE, 20_000 * TOKEN + sign * 10 * TOKEN)
-    assert (side.margin, side.reserve) == (margin, 5_000 * TOKEN)
-    assert (series.pendingBuys, series.pendingSells) == (0, 0)
+    series = series_of(world.perpetual)
+    side, other = (series.long, series.short) if sign > 0 else (series.short, series.long)
+    assert side == (10 * ONE, margin >> 8 << 8, 5_000 * TOKEN, 20_000 * TOKEN + sign * 10 * TOKEN, 0, 0)
+    assert other == NOTHING
+    assert (series.buys, series.sells) == (0, 0)
     rates = AFTER_OPEN if sign > 0 else AFTER_OPEN_SHORT
-    assert (series.longRate, series.shortRate, series.borrowRate) == rates
+    assert (series.funding_rate, series.borrow_rate, series.since) == (*rates, world.chain.timestamp)
     conserved(world, position)
 
 
@@ -133,7 +144,7 @@ def test_fees_above_the_reserve_are_paid_by_the_vault(world: World) -> None:
 def test_legs_share_price_and_fate(world: World) -> None:
     legs = [world.leg(10 * ONE, 2_000, 5_000), world.leg(-10 * ONE, 2_000, 5_000)]
     every: list[str] = []
-    for price, status in ((PRICE, OPEN), (PRICE + ONE, CLOSED)):
+    for price, status in ((PRICE, OPEN), (PRICE + ONE, NONE)):
         positions = world.request(*legs, low=PRICE, high=PRICE)
         proof = world.price(price)
         for position in reversed(positions):
@@ -142,7 +153,7 @@ def test_legs_share_price_and_fate(world: World) -> None:
         every += positions
         conserved(world, *every)
         if status == OPEN:
-            series = world.perpetual.pool.call.seriesOf(0)
+            series = series_of(world.perpetual)
             assert (series.long.size, series.short.size) == (10 * ONE, 10 * ONE)
 
 
@@ -173,14 +184,14 @@ def test_close(world: World, sign: int, price: int, size: int) -> None:
     assert world.balance(world.keeper) - keeper == KEEPER
     after = position_of(world, position)
     if size == 10:
-        assert tuple(after) == (0, 0, 0, CLOSED, 0, 0, 0, 0, 0)
+        assert tuple(after) == OVER
     else:
-        assert tuple(after) == (paid.margin, paid.reserve, 0, OPEN, p.time, sign * 6 * ONE, p.entry, 0, p.band)
+        assert after == p._replace(margin=paid.margin, reserve=paid.reserve, size=sign * 6 * ONE)
     earned = 10 * TOKEN + paid.pool
     assert world.perpetual.pool.call.liquidity() == (paid.reserve, POOLED - 5_000 * TOKEN + earned)
-    series = world.perpetual.pool.call.seriesOf(0)
-    assert (series.pendingBuys, series.pendingSells) == (0, 0)
-    assert world.perpetual.market.call.orderOf(position).kind == NONE
+    series = series_of(world.perpetual)
+    assert (series.buys, series.sells) == (0, 0)
+    assert world.perpetual.market.call.orderOf(position).kind == NO_ORDER
     conserved(world, position)
 
 
@@ -233,11 +244,11 @@ def test_dated_close_pays_its_premium_and_no_carry(world: World, sign: int) -> N
 
 def test_series_leaves_the_sum_with_its_last_position(world: World) -> None:
     position = world.open(market=world.dated, series=2)
-    assert world.dated.pool.call.liveSeries() == [2]
+    assert live_series(world.dated) == {2}
     close_order(world, position, market=world.dated)
-    assert world.dated.pool.call.liveSeries() == [2]
+    assert live_series(world.dated) == {2}
     world.execute(position, world.price(PRICE), world.dated)
-    assert world.dated.pool.call.liveSeries() == []
+    assert live_series(world.dated) == set()
     conserved(world, position)
 
 
@@ -255,11 +266,11 @@ def test_raise(world: World, asked: int, added: int) -> None:
     after = position_of(world, position)
     # The debt so far on 5,000 is owed by the larger reserve from a later start.
     borrowed = AFTER_OPEN.borrow * 60
-    band = borrowed - up(5_000 * TOKEN * borrowed, reserve) << 96
-    assert tuple(after) == (p.margin - KEEPER, reserve, 0, OPEN, p.time, p.size, p.entry, 0, band)
+    since = (borrowed - up(5_000 * TOKEN * borrowed, reserve)) // KEPT
+    assert after == p._replace(margin=p.margin - KEEPER, reserve=reserve, borrowing=since)
     assert world.perpetual.pool.call.liquidity() == (reserve, POOLED + 10 * TOKEN - reserve)
     assert world.balance(world.keeper) == 2 * KEEPER
-    assert world.perpetual.market.call.orderOf(position).kind == NONE
+    assert world.perpetual.market.call.orderOf(position).kind == NO_ORDER
     conserved(world, position)
 
 
@@ -274,7 +285,7 @@ def test_raise_just_below_the_reserve_works_and_at_it_voids(world: World) -> Non
     after = position_of(world, position)
     assert (after.margin, after.reserve) == (p.margin - KEEPER, 1_100 * TOKEN)
     assert world.perpetual.pool.call.liquidity() == (1_100 * TOKEN, POOLED - 1_090 * TOKEN)
-    assert world.perpetual.market.call.orderOf(position).kind == NONE
+    assert world.perpetual.market.call.orderOf(position).kind == NO_ORDER
     raise_(position, 1_000 * TOKEN, sender=world.trader)
     receipt = world.execute(position, world.price(2_111 * ONE - 10**10))
     assert receipt.event("ReserveRaised").args.reserve == 2_100 * TOKEN
@@ -291,18 +302,18 @@ def check_void_open(
     market = named.get("market", world.perpetual)
     trader, before = world.balance(world.trader), world.balance(world.keeper)
     receipt = world.execute(position, proof, market)
-    assert voided(receipt) == (NONE, reason, fee, keeper)
+    assert voided(receipt) == (OPENING, reason, fee, keeper)
     assert world.balance(world.trader) - trader == 2_000 * TOKEN - fee - keeper
     assert world.balance(world.keeper) - before == keeper
     assert market.pool.call.liquidity() == (0, POOLED + fee)
-    assert tuple(position_of(world, position, market)) == (0, 0, 0, CLOSED, 0, 0, 0, 0, 0)
-    series = market.pool.call.seriesOf(0)
-    assert (series.pendingBuys, series.pendingSells, series.long.size, series.short.size) == (0, 0, 0, 0)
+    assert tuple(position_of(world, position, market)) == OVER
+    series = series_of(market)
+    assert (series.buys, series.sells, series.long, series.short) == (0, 0, NOTHING, NOTHING)
     assert world.balance(position) == 0
     conserved(world, position)
     refused(
         world,
-        "NoOrder",
+        "UnknownPosition",
         (position,),
         market.market.send.execute,
         position,
@@ -313,15 +324,32 @@ def check_void_open(
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-@pytest.mark.parametrize("price", [LOW - 10**10, HIGH + 10**10])
+@pytest.mark.parametrize("price", [BELOW, ABOVE])
 def test_open_outside_its_band_pays_the_open_fee_at_the_worst_index(world: World, sign: int, price: int) -> None:
     world.walk_to(1_900 * ONE if price < PRICE else 2_100 * ONE)
     position = requested(world, sign * 10 * ONE)
     check_void_open(world, position, world.price(price), OUTSIDE_BAND, BAND_FEE, KEEPER)
 
 
-@pytest.mark.parametrize("price", [LOW, HIGH])
+@pytest.mark.parametrize("kind", ["open", "close"])
+def test_a_price_above_the_band_is_what_the_void_fee_goes_by(world: World, kind: str) -> None:
+    """A band just above the last index is no cheaper to leave than a wide one."""
+    if kind == "open":
+        position = requested(world, high=PRICE + ONE)
+    else:
+        position = world.open()
+        close_order(world, position, 10 * ONE, LOW, PRICE + ONE)
+    receipt = world.execute(position, world.price(2_150 * ONE))
+    order = OPENING if kind == "open" else CLOSE
+    assert voided(receipt) == (order, OUTSIDE_BAND, 10_750_000, KEEPER)  # 5 basis points of 21,500
+    conserved(world, position)
+
+
+@pytest.mark.parametrize("price", [LOW, HIGH, INNER_LOW, INNER_HIGH])
 def test_the_ends_of_the_band_belong_to_it(world: World, price: int) -> None:
+    """The asked ones, and beyond them what rounding outwards has added."""
+    assert INNER_LOW < LOW and HIGH < INNER_HIGH
+    world.walk_to(1_900 * ONE if price < PRICE else 2_100 * ONE)
     position = requested(world)
     assert world.execute(position, world.price(price)).event("Opened").args.index == price
     conserved(world, position)
@@ -358,11 +386,13 @@ def test_open_unproven(world: World) -> None:
 
 def test_void_fee_goes_by_the_top_of_the_band(world: World) -> None:
     # 80,000 at the top: initial 3,200; keeper 20, open fee 40, premium 40.
-    position = requested(world, margin=3_300, high=4 * PRICE)
+    position = requested(world, margin=3_301, high=4 * PRICE)
     trader = world.balance(world.trader)
+    fee = fee_of(ONE // 2_000, 10 * ONE, kept_up(4 * PRICE))
+    assert 40 * TOKEN <= fee < 40 * TOKEN + 10
     world.wait(DELAY + TIME_TO_LIVE + 1)
-    assert voided(world.execute(position, b"")) == (NONE, UNPROVEN, 40 * TOKEN, CAP)
-    assert world.balance(world.trader) - trader == 3_240 * TOKEN
+    assert voided(world.execute(position, b"")) == (OPENING, UNPROVEN, fee, CAP)
+    assert world.balance(world.trader) - trader == 3_281 * TOKEN - fee
     conserved(world, position)
 
 
@@ -382,12 +412,12 @@ def test_open_whose_funding_the_token_refuses(world: World, small: bool) -> None
     world.token.send.setBlocked(position, True)
     trader = world.balance(world.trader)
     receipt = world.execute(position, proof)
-    assert voided(receipt) == (NONE, FUNDING_REFUSED, 0, KEEPER)
+    assert voided(receipt) == (OPENING, FUNDING_REFUSED, 0, KEEPER)
     back = leg["margin"] - KEEPER
     assert tuple(receipt.event("PaymentKept").args) == (position, back, KEEPER)
     market, pool = world.perpetual.market, world.perpetual.pool
     assert market.call.claimable(position) == (back, KEEPER)
-    assert position_of(world, position).status == CLOSED
+    assert tuple(position_of(world, position)) == OVER
     assert pool.call.liquidity() == (0, POOLED)
     assert world.balance(world.keeper) == 0
     conserved(world, position)
@@ -400,16 +430,17 @@ def test_open_whose_funding_the_token_refuses(world: World, small: bool) -> None
 
 
 CLOSE_BAND = (PRICE, PRICE)
+CLOSE_FEE = fee_of(ONE // 2_000, 4 * ONE, kept_up(PRICE))
 
 
 @pytest.mark.parametrize(
     ("price", "after", "empty", "reason", "fee"),
     [
-        (PRICE - 10**10, 60, False, OUTSIDE_BAND, 4_000_000),
-        (PRICE + 10**10, 60, False, OUTSIDE_BAND, 4_000_000),
+        (up(kept_down(PRICE), TICK) * TICK - TICK, 60, False, OUTSIDE_BAND, CLOSE_FEE),
+        (kept_up(PRICE) // TICK * TICK + TICK, 60, False, OUTSIDE_BAND, CLOSE_FEE),
         (2_201 * ONE, 60, False, DISPUTED, 0),
         (PRICE, DELAY + TIME_TO_LIVE + 1, False, LATE, 0),
-        (PRICE, DELAY + TIME_TO_LIVE + 1, True, UNPROVEN, 4_000_000),
+        (PRICE, DELAY + TIME_TO_LIVE + 1, True, UNPROVEN, CLOSE_FEE),
     ],
 )
 def test_void_close(world: World, price: int, after: int, empty: bool, reason: int, fee: int) -> None:
@@ -420,13 +451,12 @@ def test_void_close(world: World, price: int, after: int, empty: bool, reason: i
     receipt = world.execute(position, b"" if empty else proof)
     keeper = keeper_fee(after)
     assert voided(receipt) == (CLOSE, reason, fee, keeper)
-    expected = (p.margin - fee - keeper, p.reserve, 0, OPEN, p.time, p.size, p.entry, 0, p.band)
-    assert tuple(position_of(world, position)) == expected
+    assert position_of(world, position) == p._replace(margin=p.margin - fee - keeper)
     assert world.perpetual.pool.call.liquidity() == (5_000 * TOKEN, POOLED - 4_990 * TOKEN + fee)
     assert world.balance(world.keeper) == KEEPER + keeper
-    series = world.perpetual.pool.call.seriesOf(0)
-    assert (series.pendingSells, series.long.margin) == (0, p.margin - fee - keeper)
-    assert world.perpetual.market.call.orderOf(position).kind == NONE
+    series = series_of(world.perpetual)
+    assert (series.sells, series.long.margin) == (0, (p.margin - fee - keeper) >> 8 << 8)
+    assert world.perpetual.market.call.orderOf(position).kind == NO_ORDER
     conserved(world, position)
     close_order(world, position)  # and may be asked again
 
@@ -541,7 +571,7 @@ def test_wrong_proof_reverts_and_never_voids(world: World, kind: str) -> None:
     world.wait(2 * TIME_TO_LIVE)
     no("ProofInvalid", (round_, due), later)
     world.execute(position, first)
-    assert position_of(world, position).status == (CLOSED if kind == "close" else OPEN)
+    assert position_of(world, position).status == (NONE if kind == "close" else OPEN)
     conserved(world, position)
 
 
@@ -550,8 +580,8 @@ def test_nothing_to_execute(world: World) -> None:
     execute, proof = world.perpetual.market.send.execute, world.proof()
     no = {"sender": world.keeper, "positions": [position]}
     refused(world, "NoOrder", (position,), execute, position, proof, **no)
-    refused(world, "NoOrder", (world.other,), execute, world.other, proof, **no)
-    refused(world, "NoOrder", (position,), world.dated.market.send.execute, position, proof, **no)
+    refused(world, "UnknownPosition", (world.other,), execute, world.other, proof, **no)
+    refused(world, "UnknownPosition", (position,), world.dated.market.send.execute, position, proof, **no)
 
 
 @pytest.mark.parametrize("kind", ["open", "outside", "close", "raise"])
@@ -606,8 +636,7 @@ def test_same_outcome_whatever_happens_in_between(world: World) -> None:
         world.walk_to(1_500 * ONE)
         world.price(PRICE)
         world.wait(3_000)
-        p = world.perpetual.pool.call.seriesOf(0)
-        assert p.long.size == 40 * ONE
+        assert series_of(world.perpetual).long.size == 40 * ONE
         event = world.execute(position, proof).event("Opened").args
         after = position_of(world, position)
         late = (after.entry, after.size, after.reserve, after.time, event.index, event.fee)
@@ -639,7 +668,7 @@ def test_carry_is_the_same_for_whoever_waits(world: World) -> None:
     receipt = world.execute(position, world.price(PRICE))
     seconds = world.chain.timestamp - opened
     paid = close_of(p, 10 * ONE, PRICE, PRICE, 0, KEEPER, AFTER_OPEN, seconds)
-    assert Rates(31_709_792, 0, 669_868_998) == AFTER_OPEN
+    assert Rates(31_709_792, 669_868_998) == AFTER_OPEN
     assert receipt.event("Exited").args.toTrader == paid.trader
     conserved(world, position)
 

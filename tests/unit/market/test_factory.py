@@ -56,6 +56,14 @@ def test_config_invalid_one_beyond_the_bound_and_good_on_it(world: World, field:
     assert factory.call.marketCount() == 3
 
 
+def test_margin_is_no_smaller_than_what_a_series_can_sum(world: World) -> None:
+    tiny = {"keeperFloor": 1, "keeperCap": 1, "liquidationFee": 1}
+    with pytest.raises(Revert) as caught:
+        world.deployment.factory.send.createMarket(fresh(world, **tiny, minMargin=2**16 - 1))
+    assert tuple(caught.value.values) == ("minMargin", 2**16 - 1, 2**16)
+    world.deployment.factory.send.createMarket(fresh(world, **tiny, minMargin=2**16))
+
+
 def test_margin_covers_four_liquidation_fees(world: World) -> None:
     fee = 25 * TOKEN + 1
     with pytest.raises(Revert) as caught:
@@ -93,6 +101,29 @@ def test_parts_must_answer(world: World, part: str) -> None:
     with pytest.raises(Revert):
         world.deployment.factory.send.createMarket(fresh(world, **{part: NOBODY}))
     assert world.deployment.factory.call.marketCount() == 2
+
+
+@pytest.mark.parametrize("fault", ["stale", "jumped", "ended"])
+def test_a_market_is_born_at_a_valid_price(world: World, fault: str) -> None:
+    """The oracle's own words where it has none."""
+    seen, factory = world.chain.timestamp, world.deployment.factory
+    if fault == "jumped":
+        world.price(2_201 * ONE)
+    else:
+        world.wait(HEARTBEAT + 1)
+    if fault == "ended":
+        world.oracle.send.checkOutage()
+        world.wait(86_400)
+        world.oracle.send.checkOutage()
+    with pytest.raises(Revert) as caught:
+        factory.send.createMarket(fresh(world))
+    wanted = {
+        "stale": ("PriceStale", (seen, HEARTBEAT)),
+        "jumped": ("PriceJumped", (2_201 * ONE, PRICE)),
+        "ended": ("OracleEnded", ()),
+    }
+    assert (caught.value.name, tuple(caught.value.values)) == wanted[fault]
+    assert factory.call.marketCount() == 2
 
 
 def test_market_exists(world: World) -> None:

@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from tests.book import series_of
 from tests.unit.market.helpers import (
     ACTION_REMOVE,
+    FEE,
     MIN_MARGIN,
     OPEN,
     PENDING,
@@ -13,6 +15,7 @@ from tests.unit.market.helpers import (
     TOKEN,
     carry_of,
     conserved,
+    fee_of,
     gain_of,
     grant,
     position_of,
@@ -47,7 +50,7 @@ def no_more_than(world: World, position: str, spare: int, required: int, market:
         positions=[position],
     )
     receipt = remove(world, position, spare, market)
-    assert tuple(receipt.event("MarginChanged").args) == (position, -spare, margin - spare)
+    assert tuple(receipt.event("MarginChanged").args) == (position, -spare)
     assert world.balance(world.trader) - before == spare
     assert position_of(world, position, market).margin == margin - spare
     conserved(world, position)
@@ -64,11 +67,11 @@ def test_anyone_adds_out_of_its_own_tokens(world: World, who: str, opened: bool)
     payer = getattr(world, who)
     before, liquidity = world.balance(payer), world.perpetual.pool.call.liquidity()
     receipt = world.perpetual.market.send.addMargin(position, 123_456_789, sender=payer)
-    assert tuple(receipt.event("MarginChanged").args) == (position, 123_456_789, p.margin + 123_456_789)
+    assert tuple(receipt.event("MarginChanged").args) == (position, 123_456_789)
     assert position_of(world, position) == p._replace(margin=p.margin + 123_456_789)
     assert before - world.balance(payer) == 123_456_789
     assert world.perpetual.pool.call.liquidity() == liquidity
-    assert world.perpetual.pool.call.seriesOf(0).long.margin == (MARGIN + 123_456_789 if opened else 0)
+    assert series_of(world.perpetual).long.margin == ((MARGIN + 123_456_789) >> 8 << 8 if opened else 0)
     conserved(world, position)
 
 
@@ -85,7 +88,7 @@ def test_margin_added_while_pending_returns_to_the_trader_with_a_void(world: Wor
     world.perpetual.market.send.addMargin(position, 500 * TOKEN, sender=world.other)
     before = world.balance(world.trader)
     world.execute(position, world.price(PRICE + ONE))
-    assert world.balance(world.trader) - before == 2_490 * TOKEN - KEEPER
+    assert world.balance(world.trader) - before == 2_500 * TOKEN - fee_of(FEE, 10 * ONE, PRICE + ONE) - KEEPER
     conserved(world, position)
 
 
@@ -102,13 +105,35 @@ def test_add_refusals(world: World) -> None:
     position = world.open()
     add, no = world.perpetual.market.send.addMargin, {"positions": [position]}
     refused(world, "UnknownPosition", (world.other,), add, world.other, 1, sender=world.trader, **no)
-    refused(world, "Panic", (0x11,), add, position, 2**96 - 1, sender=world.trader, **no)
+    refused(world, "AmountTooLarge", (2**88,), add, position, 2**88 - MARGIN, sender=world.trader, **no)
+    refused(world, "Panic", (0x11,), add, position, 2**256 - 1, sender=world.trader, **no)
+    waiting = requested(world)
+    no["positions"].append(waiting)
+    over = 2**88 - 2_000 * TOKEN
+    refused(world, "AmountTooLarge", (2**88,), add, waiting, over, sender=world.trader, **no)
     market = world.perpetual.market.address
     refused(world, "ERC20InsufficientAllowance", (market, 0, 1), add, position, 1, sender=world.keeper, **no)
     world.token.send.setFee(1)
     held = MARGIN + 5_000 * TOKEN
-    values = (held + 100 - 1, held + 100)
+    values = (held + 100 - 1, held + 100)  # what was there before is no part of what is asked for
     refused(world, "TransferShort", values, add, position, 100, sender=world.trader, **no)
+
+
+def test_margins_of_a_side_fill_it_to_its_last_unit(world: World) -> None:
+    """A side sums margins in steps of 256 units, in 80 bits, half of which are left to what liquidations add."""
+    first, second = world.open(), world.open()
+    mine, others = (position_of(world, position).margin for position in (first, second))
+    most = (2**79 - 1 - (others >> 8) << 8) + 255
+    world.token.send.mint(world.other, 2**88)
+    add = world.perpetual.market.send.addMargin
+    refused(world, "SideFull", (), add, first, most + 1 - mine, sender=world.other, positions=[first, second])
+    add(first, most - mine, sender=world.other)
+    assert position_of(world, first).margin == most
+    assert series_of(world.perpetual).long.margin == 2**87 - 256
+    room = 255 - others % 256
+    refused(world, "SideFull", (), add, second, room + 1, sender=world.other, positions=[first, second])
+    add(second, room, sender=world.other)
+    conserved(world, first, second)
 
 
 # ---------------------------------------------------------------- remove

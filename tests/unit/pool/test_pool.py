@@ -27,7 +27,7 @@ def worth_of(world: World, index: int, *positions: str) -> int:
     value = sum(pool.call.liquidity())
     for position in positions:
         p = market.call.positionOf(position)
-        gain = equity_down(p, carry_now(world.perpetual), index, unit_of(world)) - p.margin
+        gain = equity_down(p, carry_now(world), index, unit_of(world)) - p.margin
         value -= max(-p.margin, min(p.reserve, gain))
     return value
 
@@ -81,6 +81,26 @@ def test_entry_at_the_worth_plus_what_the_feed_may_hide(world: World, index: int
     assert pool.call.previewMint(pool.call.balanceOf(world.other)) <= 1_000 * u
 
 
+def test_what_is_pending_brings_nobody_nearer_to_a_price(world: World) -> None:
+    """Orders cost too little to be let near the price of a share: what is open decides alone."""
+    pool, market = world.perpetual.pool, world.perpetual.market
+    world.open(size=30 * ONE, margin=6_000, reserve=15_000)
+    short = world.open(size=-10 * ONE)
+    before = pool.call.previewDeposit(10**9), pool.call.worth(PRICE, world.chain.timestamp)
+    world.request(world.leg(5 * ONE, 1_500, 2_000), world.leg(-7 * ONE, 1_500, 2_000))
+    market.send.requestClose(short, 4 * ONE, 0, 0, MAX, sender=world.trader)
+    assert (pool.call.previewDeposit(10**9), pool.call.worth(PRICE, world.chain.timestamp)) == before
+    price = before[1] + hidden_up(world, PRICE, 20 * ONE) + 1
+    assert before[0] == 10**9 * (pool.call.totalSupply() + VIRTUAL) // price
+    shares = 1_000 * world.unit * VIRTUAL
+    pool.send.requestRedeem(shares, sender=world.provider)
+    proof = world.price(PRICE)
+    price = pool.call.worth(PRICE, world.chain.timestamp) - hidden_up(world, PRICE, 20 * ONE) + 1
+    supply = pool.call.totalSupply() + VIRTUAL
+    paid = pool.send.executeExit(proof, sender=world.keeper).event("ExitPaid").args
+    assert paid.assets + paid.keeperFee == shares * price // supply
+
+
 def test_balanced_sides_hide_nothing(world: World) -> None:
     world.open(), world.open(size=-10 * ONE)
     pool = world.perpetual.pool
@@ -102,6 +122,34 @@ def test_a_token_that_takes_a_fee_is_refused(world: World) -> None:
     world.token.send.setFee(3)
     pool, u = world.perpetual.pool, world.unit
     assert refusal(pool.send.deposit, u, world.other, sender=world.other) == ("TransferShort", u - 3, u)
+
+
+@pytest.mark.parametrize("opened", [False, True])
+def test_a_pool_takes_in_half_of_what_its_word_holds(world: World, opened: bool) -> None:
+    """The other half is left to what positions bring."""
+    if opened:
+        world.open()
+    pool, who = world.perpetual.pool, world.other
+    room = 2**87 - 1 - pool.call.liquidity()[1]
+    assert pool.call.maxDeposit(who) == room
+    assert pool.call.maxMint(who) == pool.call.previewDeposit(room)
+    world.token.send.mint(who, 2**88)
+    wrong = refusal(pool.send.deposit, room + 1, who, sender=who)
+    assert wrong == ("ERC4626ExceededMaxDeposit", who, room + 1, room)
+    pool.send.deposit(room, who, sender=who)
+    assert (pool.call.maxDeposit(who), pool.call.maxMint(who)) == (0, 0)
+    assert refusal(pool.send.deposit, 10**6, who, sender=who) == ("ERC4626ExceededMaxDeposit", who, 10**6, 0)
+    assert pool.call.liquidity()[1] == 2**87 - 1
+
+
+def test_without_a_price_to_enter_at_nothing_is_taken_in(world: World) -> None:
+    pool = world.perpetual.pool
+    world.wait(HEARTBEAT + 1)
+    assert pool.call.maxDeposit(world.other) > 0  # while nothing is open no price is needed
+    world.feed.push(PRICE)
+    world.open()
+    world.wait(HEARTBEAT + 1)
+    assert (pool.call.maxDeposit(world.other), pool.call.maxMint(world.other)) == (0, 0)
 
 
 def test_total_assets_never_reverts(world: World) -> None:
@@ -393,7 +441,7 @@ def test_exits_after_the_end_are_at_the_final_mark_settled_or_not(world: World) 
     pool.send.requestRedeem(early, sender=world.provider)
     world.walk_to(1_990 * ONE)
     last = world.chain.timestamp
-    gain = equity_down(market.call.positionOf(position), carry_now(world.perpetual), 1_990 * ONE, unit_of(world))
+    gain = equity_down(market.call.positionOf(position), carry_now(world), 1_990 * ONE, unit_of(world))
     gain -= market.call.positionOf(position).margin
     world.wait(HEARTBEAT + 1)
     world.oracle.send.checkOutage()
@@ -460,14 +508,12 @@ def test_openings_stop_at_the_cap_of_utilisation() -> None:
 def test_only_the_market(world: World) -> None:
     """Another market's included; it may send here because its code is taken away."""
     pool = world.perpetual.pool
-    nothing = (0, 0, 0, 0, 0, 0, 0, 0, 0)
-    flow = (0, 0, 0, 0, 0, world.stranger, 0, 0)
+    flow = (0, 0, 0, world.stranger, 1, 0, 0, world.stranger, 1, 0, 0)
     world.chain.set_code(world.dated.market.address, b"")
     for sender in (world.stranger, world.provider, world.keeper, world.dated.market.address):
         for call, args in (
-            (pool.send.commit, (0, ONE, 1, ONE, PRICE)),
-            (pool.send.post, (world.stranger, nothing, nothing, flow)),
-            (pool.send.freeze, (0, 1)),
+            (pool.send.earmark, (1, ONE, PRICE)),
+            (pool.send.move, (flow,)),
             (pool.send.collectClaim, (1,)),
         ):
             assert refusal(call, *args, sender=sender) == ("NotMarket", sender)

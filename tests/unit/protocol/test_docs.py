@@ -19,5 +19,5 @@ def test_the_blocks_of_the_guide_run(capsys: pytest.CaptureFixture[str]) -> None
         assert len(promised) in (0, len(printed))
         for line, promise in zip(printed, promised, strict=False):
             assert line.startswith(promise.removesuffix("..."))
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     assert scope["exited"].to_keeper > 0
