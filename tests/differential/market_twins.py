@@ -8,6 +8,7 @@ from typing import Any
 from eth_hash.auto import keccak
 
 from bulkhead.chain.address import checksum
+from bulkhead.invariants import Action, State, broken, broken_by
 from bulkhead.model.instruments.perpetual import Parameters, Perpetual
 from bulkhead.model.interfaces.instrument import Instrument
 from bulkhead.model.interfaces.market import Leg, MarketConfig, OrderKind, Status
@@ -96,6 +97,7 @@ class Twins:
         self.token.transfer(pool, 1_000_000 * world.unit, sender=world.provider)
         self.token.transfer_from(world.provider, pool, 0, sender=pool)
         self.token.balances[pool] -= 1_000_000 * world.unit
+        self.token.total_supply -= 1_000_000 * world.unit
         self.pool.deposit(1_000_000 * world.unit, world.provider, sender=world.provider)
         self.compare("deployment")
 
@@ -106,11 +108,18 @@ class Twins:
         contract = self.contracts.market if part == "market" else self.contracts.pool
         twin = self.market if part == "market" else self.pool
         function = camel(name)
+        before = State.of(self.market)
         told = answer_of(lambda: getattr(contract.send, function)(*map(plain, args), sender=sender).return_value)
         foreseen = answer_of(getattr(twin, name), *args, sender=sender)
         self.steps.append(f"{self.world.chain.timestamp - NOW} {name}{args} by {sender[:6]} -> {foreseen}")
         assert told == foreseen, self.story(name, told, foreseen)
         self.compare(name)
+        done = not (isinstance(foreseen, tuple) and foreseen[:1] == ("error",))
+        touched = args[0] if name in ("liquidate", "settle") else args[:1] if part == "market" else ()
+        after = State.of(self.market)
+        action = Action(name, args, sender, done, frozenset(touched) & after.traders.keys())
+        wrong = broken(after) + broken_by(before, action, after)
+        assert not wrong, self.story(name, wrong, [])
         return foreseen
 
     def compare(self, name: str) -> None:

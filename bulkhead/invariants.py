@@ -1,0 +1,843 @@
+"""The one list of what must hold: an id, a sentence, a check.
+
+An invariant looks at one state, a rule at a state before an action, the action, and the state after it. Both answer
+None where they hold, else what is wrong in a few words. They look at the model, the exact twin of the contracts: where
+a chain is compared with its model to the unit, what holds of one holds of the other.
+
+Ids are those of docs/spec.md where a promise has one; the others name what they count (BOOK, POOL, POS, ORD, CAR).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from bulkhead.model.interfaces.market import Order, OrderKind, Position, Status
+from bulkhead.model.interfaces.pool import Exit
+from bulkhead.model.libraries import bands, book, position_math
+from bulkhead.model.libraries.book import Series, Side
+from bulkhead.model.libraries.position_math import LOT, ONE
+from bulkhead.model.market import Claim, Market
+from bulkhead.model.pool import CAPACITY, MAX_UINT88
+
+_NONE = Position()
+_NO_ORDER = Order()
+_NO_CLAIM = Claim()
+
+
+@dataclass(frozen=True)
+class State:
+    """All that a market, its pool and its token hold at one moment; a copy that later actions leave alone.
+
+    market      the twin itself, for its terms and parts: never for what can change
+    positions   pending and open, by vault
+    tokens      balances of the collateral, `supply` their sum as the token counts it
+    index, at   the newest price, (0, 0) where there is none
+    """
+
+    market: Market
+    time: int
+    index: int
+    at: int
+    positions: dict[str, Position]
+    orders: dict[str, Order]
+    claims: dict[str, Claim]
+    traders: dict[str, str]
+    series: dict[int, Series]
+    live: list[int]
+    tokens: dict[str, int]
+    supply: int
+    idle: int
+    committed: int
+    busy: int
+    owed: int
+    last_index: int
+    exit_shares: int
+    exits: dict[int, Exit]
+    line: tuple[int, int]
+    kept: dict[str, int]
+    shares: dict[str, int]
+    share_supply: int
+
+    @staticmethod
+    def of(market: Market) -> State:
+        """The present state of a market."""
+        pool, token = market.pool, market.token
+        try:
+            index, at = market.oracle.latest()
+        except Exception:  # a price that is missing, for whatever reason, is no price
+            index, at = 0, 0
+        return State(
+            market,
+            market.block.timestamp,
+            index,
+            at,
+            dict(market._positions),
+            dict(market._orders),
+            dict(market._claims),
+            dict(market._traders),
+            dict(market._series),
+            list(market._live),
+            dict(token.balances),
+            token.total_supply,
+            pool._idle,
+            pool._committed,
+            pool._busy,
+            pool._claims,
+            pool.last_index(),
+            pool._exit_shares,
+            dict(pool._exits),
+            (pool._first_exit, pool._next_exit),
+            dict(pool._kept),
+            dict(pool.shares.balances),
+            pool.shares.total_supply,
+        )
+
+    def open(self) -> Iterator[tuple[str, Position]]:
+        """Open positions by vault."""
+        return ((vault, p) for vault, p in self.positions.items() if p.status == Status.OPEN)
+
+    def balance(self, account: str) -> int:
+        """Tokens of an account."""
+        return self.tokens.get(account, 0)
+
+    @property
+    def held(self) -> int:
+        """What the pool holds before gains: idle, committed and unpaid claims."""
+        return self.idle + self.committed + self.owed
+
+    def equity(self, p: Position, index: int, time: int) -> int:
+        """Unclamped, token units."""
+        market = self.market
+        mark = market.instrument.mark(p.series, index, time)
+        carry = book.carry_at(self.series[p.series], self.time)
+        gain = position_math.gain_down(p.size, p.entry, mark, market.unit)
+        return p.margin + gain - book.carry_up(carry, p, index, market.unit)
+
+
+@dataclass(frozen=True)
+class Action:
+    """A call: its name in snake_case, arguments, who sent it, and whether it went through."""
+
+    name: str
+    args: tuple[object, ...]
+    sender: str
+    done: bool
+    touched: frozenset[str] = field(default_factory=frozenset)
+    """Vaults that it may change; the others are neighbours."""
+
+
+Check = Callable[[State], str | None]
+Rule = Callable[[State, Action, State], str | None]
+
+
+@dataclass(frozen=True)
+class Invariant:
+    """Holds of every state."""
+
+    id: str
+    sentence: str
+    check: Check
+
+
+@dataclass(frozen=True)
+class Transition:
+    """Holds of every step."""
+
+    id: str
+    sentence: str
+    check: Rule
+
+
+INVARIANTS: list[Invariant] = []
+TRANSITIONS: list[Transition] = []
+
+
+def _invariant(id: str, sentence: str) -> Callable[[Check], Check]:
+    def register(check: Check) -> Check:
+        INVARIANTS.append(Invariant(id, sentence, check))
+        return check
+
+    return register
+
+
+def _transition(id: str, sentence: str) -> Callable[[Rule], Rule]:
+    def register(check: Rule) -> Rule:
+        TRANSITIONS.append(Transition(id, sentence, check))
+        return check
+
+    return register
+
+
+def broken(state: State) -> list[str]:
+    """Invariants that a state breaks: "id: what is wrong"."""
+    return [f"{one.id}: {wrong}" for one in INVARIANTS if (wrong := one.check(state)) is not None]
+
+
+def broken_by(before: State, action: Action, after: State) -> list[str]:
+    """Rules that a step breaks: "id: what is wrong"."""
+    return [f"{one.id}: {wrong}" for one in TRANSITIONS if (wrong := one.check(before, action, after)) is not None]
+
+
+def _differ(what: str, is_: object, should: object) -> str | None:
+    return None if is_ == should else f"{what} is {is_}, should be {should}"
+
+
+# --- vaults and tokens
+
+
+@_invariant("SAFE-1", "A vault holds at least margin, reserve and what is claimable.")
+def _vaults_hold(s: State) -> str | None:
+    for vault, p in s.positions.items():
+        claim = s.claims.get(vault, _NO_CLAIM)
+        due = p.margin + claim.trader + claim.pool + (p.reserve if p.status == Status.OPEN else 0)
+        if s.balance(vault) < due:
+            return f"{vault} holds {s.balance(vault)} of {due}"
+    return None
+
+
+@_invariant("SAFE-1c", "A vault whose position is over holds at least what is claimable.")
+def _claims_are_held(s: State) -> str | None:
+    for vault, claim in s.claims.items():
+        if vault not in s.positions and s.balance(vault) < claim.trader + claim.pool:
+            return f"{vault} holds {s.balance(vault)} of {claim.trader + claim.pool}"
+    return None
+
+
+@_invariant("SAFE-2", "Tokens are conserved: all balances sum to the supply.")
+def _conserved(s: State) -> str | None:
+    return _differ("the sum of balances", sum(s.tokens.values()), s.supply)
+
+
+@_invariant("SAFE-2p", "The pool holds its idle, its earmarks and what it keeps for those a token refused.")
+def _pool_holds(s: State) -> str | None:
+    earmarks = s.committed - sum(p.reserve for _, p in s.open())
+    due = s.idle + earmarks + sum(s.kept.values())
+    held = s.balance(s.market.pool.address)
+    return None if held >= due else f"the pool holds {held} of {due}"
+
+
+@_invariant("SAFE-2m", "The market itself holds no tokens that it has been paid.")
+def _market_holds_nothing(s: State) -> str | None:
+    return _differ("the market's balance", s.balance(s.market.address), 0)
+
+
+@_invariant("SAFE-5", "The pool is worth no less than what lies outside its positions' reserves.")
+def _bounded_loss(s: State) -> str | None:
+    if s.index == 0:
+        return None
+    floor = s.held - sum(p.reserve for _, p in s.open())
+    worth = s.market.pool.worth(s.index, s.at)
+    return None if worth >= floor else f"worth {worth} below {floor}"
+
+
+@_invariant("SAFE-5u", "The pool is worth no more than what it holds and all margins.")
+def _bounded_gain(s: State) -> str | None:
+    if s.index == 0:
+        return None
+    ceiling = s.held + sum(p.margin for _, p in s.open())
+    worth = s.market.pool.worth(s.index, s.at)
+    return None if worth <= ceiling else f"worth {worth} above {ceiling}"
+
+
+# --- the pool's sums
+
+
+@_invariant("POOL-2", "Committed is the reserves of open positions and the earmarks of orders.")
+def _committed(s: State) -> str | None:
+    reserves = sum(p.reserve for p in s.positions.values())
+    raises = sum(o.amount for o in s.orders.values() if o.kind == OrderKind.RAISE_RESERVE)
+    return _differ("committed", s.committed, reserves + raises)
+
+
+@_invariant("POOL-3", "The pool counts the claims that its vaults owe it.")
+def _owed(s: State) -> str | None:
+    return _differ("owed", s.owed, sum(c.pool for c in s.claims.values()))
+
+
+@_invariant("POOL-4", "The pool counts the positions that are open or pending.")
+def _busy(s: State) -> str | None:
+    return _differ("busy", s.busy, len(s.positions))
+
+
+@_invariant("POOL-5", "Shares in the line of exits are those of its requests, and the pool holds them.")
+def _exit_shares(s: State) -> str | None:
+    asked = sum(exit.shares for exit in s.exits.values())
+    if s.shares.get(s.market.pool.address, 0) < asked:
+        return f"the pool holds fewer shares than the {asked} asked for"
+    return _differ("exit shares", s.exit_shares, asked)
+
+
+@_invariant("POOL-6", "The line of exits is whole: every request from the first to the last is there.")
+def _line(s: State) -> str | None:
+    first, last = s.line
+    return _differ("the line", sorted(s.exits), list(range(first, last)))
+
+
+@_invariant("POOL-7", "Shares are conserved.")
+def _shares(s: State) -> str | None:
+    return _differ("the sum of shares", sum(s.shares.values()), s.share_supply)
+
+
+@_invariant("POOL-8", "What the pool counts fits where it lies.")
+def _funds_fit(s: State) -> str | None:
+    if not 0 <= s.idle <= MAX_UINT88:
+        return f"idle is {s.idle}"
+    if not 0 <= s.committed <= CAPACITY:
+        return f"committed is {s.committed}"
+    return None if s.busy < 1 << 24 else f"busy is {s.busy}"
+
+
+@_invariant("POOL-9", "The last index is one that 40 bits hold.")
+def _last_index(s: State) -> str | None:
+    return _differ("the last index", s.last_index, bands.value(bands.floor(s.last_index)))
+
+
+@_invariant("POOL-1", "Worth from aggregates is that of all positions, but for roundings, within margins and reserves.")
+def _worth(s: State) -> str | None:
+    if s.index == 0:
+        return None
+    gains, beyond, count = 0, False, 0
+    for _, p in s.open():
+        equity = s.equity(p, s.index, s.at)
+        beyond |= not 0 <= equity <= p.margin + p.reserve
+        gains += equity - p.margin
+        count += 1
+    if beyond:
+        return None  # positions that wait for liquidation or for their reserve
+    worth, alone = s.market.pool.worth(s.index, s.at), s.held - gains
+    # Per position: a unit for its entry value and its gain, two for its carry, and what a kept index rounds away.
+    room = 4 * count + 4 + 2 * s.index * count * LOT // (s.market.unit * 10**8)
+    return None if abs(worth - alone) <= room else f"worth {worth}, one by one {alone}"
+
+
+# --- the sums of a series
+
+
+def _sums(s: State, term: Callable[[Position], int], lane: Callable[[Side], int], what: str) -> str | None:
+    for id, series in s.series.items():
+        for is_long, side in ((True, series.long), (False, series.short)):
+            terms = (term(p) for _, p in s.open() if p.series == id and (p.size > 0) == is_long)
+            if wrong := _differ(f"{what} of series {id}, {'long' if is_long else 'short'},", lane(side), sum(terms)):
+                return wrong
+    return None
+
+
+@_invariant("BOOK-1", "A series' open sizes are those of its positions.")
+def _sizes(s: State) -> str | None:
+    for id, series in s.series.items():
+        sizes = [p.size // LOT for _, p in s.open() if p.series == id]
+        longs, shorts = sum(size for size in sizes if size > 0), -sum(size for size in sizes if size < 0)
+        if (series.long_lots, series.short_lots) != (longs, shorts):
+            return f"series {id} has {series.long_lots}, {series.short_lots} lots, its positions {longs}, {shorts}"
+    return None
+
+
+@_invariant("BOOK-2", "A series' pending sizes are those of its orders.")
+def _pending(s: State) -> str | None:
+    expected = {id: [0, 0] for id in s.series}
+    for vault, order in s.orders.items():
+        p = s.positions[vault]
+        if order.kind == OrderKind.OPEN:
+            expected[p.series][p.size < 0] += abs(p.size) // LOT
+        elif order.kind == OrderKind.CLOSE:
+            expected[p.series][p.size > 0] += order.amount
+    for id, series in s.series.items():
+        if [series.buying_lots, series.selling_lots] != expected[id]:
+            return f"series {id} has {series.buying_lots}, {series.selling_lots} pending, its orders {expected[id]}"
+    return None
+
+
+@_invariant("BOOK-3", "A side's margin is that of its positions, in units of 256.")
+def _margins(s: State) -> str | None:
+    return _sums(s, lambda p: p.margin >> 8, lambda side: side.margin, "margin")
+
+
+@_invariant("BOOK-4", "A side's reserve is that of its positions.")
+def _reserves(s: State) -> str | None:
+    return _sums(s, lambda p: p.reserve, lambda side: side.reserve, "reserve")
+
+
+@_invariant("BOOK-5", "A side's entry value is that of its positions.")
+def _entries(s: State) -> str | None:
+    unit = s.market.unit
+    value = position_math.value_up
+    return _sums(s, lambda p: value(abs(p.size), p.entry, unit), lambda side: side.entry_value, "entry value")
+
+
+@_invariant("BOOK-6", "A side's funding at entry is that of its positions.")
+def _funding(s: State) -> str | None:
+    return _sums(s, lambda p: abs(p.size) // LOT * p.funding, lambda side: side.funding, "funding")
+
+
+@_invariant("BOOK-7", "A side's borrowing at entry is that of its positions.")
+def _borrowing(s: State) -> str | None:
+    return _sums(s, lambda p: p.reserve * p.borrowing, lambda side: side.borrowing, "borrowing")
+
+
+@_invariant("BOOK-8", "Series with something open or pending are listed, each once, ten at most.")
+def _listed(s: State) -> str | None:
+    if len(set(s.live)) != len(s.live) or len(s.live) > 10:
+        return f"the list is {s.live}"
+    missing = {p.series for p in s.positions.values()} - set(s.live)
+    return f"{missing} are not listed" if missing else None
+
+
+@_invariant("BOOK-9", "A listed series knows that it is listed, and only it.")
+def _live(s: State) -> str | None:
+    return _differ("the series that say so", sorted(id for id, one in s.series.items() if one.live), sorted(s.live))
+
+
+@_invariant("BOOK-10", "The words of a series hold it.")
+def _words(s: State) -> str | None:
+    for id, series in s.series.items():
+        if book.unpacked(book.packed(series)) != series:
+            return f"series {id} does not come back from its words"
+    return None
+
+
+# --- positions
+
+
+@_invariant("POS-1", "A position is at least the minimum size, in whole lots.")
+def _size(s: State) -> str | None:
+    smallest = s.market.config.min_size
+    for vault, p in s.positions.items():
+        if abs(p.size) < smallest or p.size % LOT:
+            return f"{vault} has size {p.size}"
+    return None
+
+
+@_invariant("POS-2", "A pending position has the minimum margin.")
+def _pending_margin(s: State) -> str | None:
+    for vault, p in s.positions.items():
+        if p.status == Status.PENDING and p.margin < s.market.config.min_margin:
+            return f"{vault} has margin {p.margin}"
+    return None
+
+
+@_invariant("POS-3", "A position's margin, reserve and entry fit where they lie.")
+def _fits(s: State) -> str | None:
+    for vault, p in s.positions.items():
+        if p.margin >> 88 or p.reserve >> 88 or p.entry >> 112 or p.margin < 0 or p.reserve < 0:
+            return f"{vault}: margin {p.margin}, reserve {p.reserve}, entry {p.entry}"
+    return None
+
+
+@_invariant("POS-4", "No position has a price from the future, and every one has a trader.")
+def _times(s: State) -> str | None:
+    for vault, p in s.positions.items():
+        if p.time > s.time or vault not in s.traders:
+            return f"{vault} is of {p.time}, it is {s.time}"
+    return None
+
+
+@_invariant("POS-5", "The reserve of a short never exceeds the most it can win.")
+def _largest_win(s: State) -> str | None:
+    for vault, p in s.open():
+        # A partial exit leaves what does not divide.
+        if p.size < 0 and p.reserve > position_math.value_up(-p.size, p.entry, s.market.unit) + 2:
+            return f"{vault} has reserve {p.reserve}"
+    return None
+
+
+@_invariant("POS-6", "An open position remembers no index of borrowing that has not been.")
+def _remembered(s: State) -> str | None:
+    for vault, p in s.open():
+        now = book.carry_at(s.series[p.series], s.time).borrowing
+        if p.borrowing * book.KEPT > now:
+            return f"{vault} remembers {p.borrowing}, it is {now}"
+    return None
+
+
+@_invariant("ORD-1", "A pending position has the order that opens it, an open one none of that kind.")
+def _opening_orders(s: State) -> str | None:
+    for vault, p in s.positions.items():
+        kind = s.orders.get(vault, _NO_ORDER).kind
+        if (p.status == Status.PENDING) != (kind == OrderKind.OPEN):
+            return f"{vault} is {p.status.name} with an order of kind {kind.name}"
+    return None
+
+
+@_invariant("ORD-2", "An order dies with its position.")
+def _no_orphans(s: State) -> str | None:
+    orphans = s.orders.keys() - s.positions.keys()
+    return f"orders of {sorted(orphans)}" if orphans else None
+
+
+@_invariant("ORD-3", "An order's band is not empty, and a word holds it.")
+def _bands(s: State) -> str | None:
+    for vault, order in s.orders.items():
+        if order.high and order.low > order.high:
+            return f"{vault} has the band {order.low} to {order.high}"
+        if any(bands.value(bands.floor(end)) != end for end in (order.low, order.high)):
+            return f"{vault} has a band that no word holds"
+    return None
+
+
+@_invariant("ORD-4", "An order is of the past, its premium of nine decimals.")
+def _orders(s: State) -> str | None:
+    for vault, order in s.orders.items():
+        if order.requested_at > s.time or order.premium % 10**9 or order.premium >= 2**32 * 10**9:
+            return f"{vault}: premium {order.premium} at {order.requested_at}"
+    return None
+
+
+@_invariant("ORD-5", "The earmark of a pending position is that of its order.")
+def _earmarks(s: State) -> str | None:
+    for vault, p in s.positions.items():
+        if p.status == Status.PENDING and s.orders[vault].amount != p.reserve:
+            return f"{vault} has {p.reserve}, its order {s.orders[vault].amount}"
+    return None
+
+
+# --- carry
+
+
+@_invariant("CAR-1", "Rates of carry are those that a series can keep, and borrowing never pays the trader.")
+def _rates(s: State) -> str | None:
+    for id, series in s.series.items():
+        if abs(series.funding_rate) >> 39 or not 0 <= series.borrow_rate < 1 << 40:
+            return f"series {id}: {series.funding_rate}, {series.borrow_rate}"
+    return None
+
+
+@_invariant("CAR-2", "The rates are not of the future.")
+def _rates_time(s: State) -> str | None:
+    for id, series in s.series.items():
+        if series.time > s.time:
+            return f"series {id} is of {series.time}, it is {s.time}"
+    return None
+
+
+@_invariant("CAR-3", "The heavier side pays the funding, so that what the lighter receives is never more.")
+def _funding_sides(s: State) -> str | None:
+    for id, series in s.series.items():
+        heavy_pays = series.funding_rate == 0 or (series.funding_rate > 0) == (series.long_lots > series.short_lots)
+        if not heavy_pays and s.market.instrument.has_carry() and not _frozen(s):
+            return f"series {id}: rate {series.funding_rate} at {series.long_lots} long, {series.short_lots} short"
+    return None
+
+
+def _frozen(s: State) -> bool:
+    return bool(s.market.oracle.final_price()[0])
+
+
+# --- steps
+
+_ENDINGS = frozenset({"liquidate", "close_at_reserve", "settle", "execute"})
+_TRADER_ONLY = frozenset({"request_close", "request_raise", "remove_margin"})
+
+
+@_transition("REV-1", "A refused call changes nothing.")
+def _refused(before: State, action: Action, after: State) -> str | None:
+    if action.done:
+        return None
+    return None if _written(before) == _written(after) else f"{action.name} was refused and changed something"
+
+
+def _written(s: State) -> tuple[object, ...]:
+    numbers = (s.idle, s.committed, s.busy, s.owed, s.last_index, s.exit_shares, s.line, s.supply, s.share_supply)
+    own = (s.positions, s.orders, s.claims, s.series, s.live)
+    return (*own, s.tokens, s.exits, s.kept, s.shares, *numbers)
+
+
+@_transition("SAFE-3", "No action on one position changes another, its order, its claims or its balance.")
+def _neighbours(before: State, action: Action, after: State) -> str | None:
+    for vault in before.traders:
+        if vault in action.touched:
+            continue
+        if (
+            before.positions.get(vault) != after.positions.get(vault)
+            or before.orders.get(vault) != after.orders.get(vault)
+            or before.claims.get(vault) != after.claims.get(vault)
+            or before.balance(vault) > after.balance(vault)
+        ):
+            return f"{action.name} changed {vault}"
+    return None
+
+
+@_transition("SAFE-4", "A vault pays only its trader, its pool, and where its trader directs a claim.")
+def _payees(before: State, action: Action, after: State) -> str | None:
+    market = before.market
+    paid = {vault for vault in before.traders if after.balance(vault) < before.balance(vault)}
+    allowed = {before.traders[vault] for vault in paid} | {market.pool.address, action.sender, market.token.address}
+    if action.name == "claim":
+        allowed.add(str(action.args[1]))
+    allowed |= set(after.traders)
+    if action.name in {"execute_exit", "claim_exit", "redeem", "withdraw"}:
+        return None  # these pay out of the pool
+    for account, balance in after.tokens.items():
+        if balance > before.balance(account) and account not in allowed:
+            return f"{action.name} paid {account}"
+    return None
+
+
+@_transition("SAFE-4t", "A trader gets no more out of a vault than margin, reserve and claims.")
+def _no_more_than_held(before: State, action: Action, after: State) -> str | None:
+    if not action.done or action.name not in _ENDINGS | {"remove_margin", "claim"}:
+        return None
+    for vault in action.touched & before.traders.keys():
+        trader = before.traders[vault]
+        if trader == action.sender or len(action.touched) > 1:
+            continue
+        claim, p = before.claims.get(vault, _NO_CLAIM), before.positions.get(vault, _NONE)
+        most = p.margin + p.reserve + claim.trader
+        if after.balance(trader) - before.balance(trader) > most:
+            return f"{action.name} paid the trader of {vault} more than {most}"
+    return None
+
+
+@_transition("PERM-1", "Only the trader, or an operator within its scope, uses the trader's funds.")
+def _permission(before: State, action: Action, after: State) -> str | None:
+    if not action.done:
+        return None
+    market = before.market
+    if action.name in _TRADER_ONLY:
+        trader = before.traders[str(action.args[0])]
+    elif action.name == "request_open":
+        trader = str(action.args[0])
+    else:
+        for account in before.traders.values():
+            if account != action.sender and after.balance(account) < before.balance(account):
+                return f"{action.name} by {action.sender} took from {account}"
+        return None
+    if action.sender == trader or (trader, market.address, action.sender) in market.operators.grants:
+        return None
+    return f"{action.name} of {trader} by {action.sender}"
+
+
+@_transition("MAR-1", "Adding margin changes nothing of a position but its margin.")
+def _add_margin(before: State, action: Action, after: State) -> str | None:
+    if not action.done or action.name != "add_margin":
+        return None
+    vault, amount = str(action.args[0]), action.args[1]
+    old, new = before.positions[vault], after.positions[vault]
+    if (new.reserve, new.size, new.entry, new.funding, new.borrowing) != (
+        old.reserve,
+        old.size,
+        old.entry,
+        old.funding,
+        old.borrowing,
+    ):
+        return f"{vault} became {new}"
+    return _differ("the margin", new.margin - old.margin, amount)
+
+
+@_transition("MAR-2", "Removing margin leaves the minimum, and pays or keeps exactly what it takes.")
+def _remove_margin(before: State, action: Action, after: State) -> str | None:
+    if not action.done or action.name != "remove_margin":
+        return None
+    vault, amount = str(action.args[0]), action.args[1]
+    old, new = before.positions[vault], after.positions[vault]
+    if new.margin < before.market.config.min_margin:
+        return f"{vault} is left with {new.margin}"
+    kept = after.claims.get(vault, _NO_CLAIM).trader - before.claims.get(vault, _NO_CLAIM).trader
+    paid = before.balance(vault) - after.balance(vault)
+    return _differ("what was taken", (old.margin - new.margin, paid + kept), (amount, amount))
+
+
+@_transition("LIQ-1", "Liquidation changes only what is below maintenance, at a price later than its opening.")
+def _only_unhealthy(before: State, action: Action, after: State) -> str | None:
+    if not action.done or action.name != "liquidate":
+        return None
+    for vault in action.touched & before.positions.keys():
+        p = before.positions[vault]
+        if after.positions.get(vault) == p:
+            continue
+        maintenance, _ = before.market._required(p, before.index, _mark(before, p))
+        if p.status != Status.OPEN or before.at <= p.time or before.equity(p, before.index, before.at) >= maintenance:
+            return f"{vault} was not liquidatable"
+    return None
+
+
+@_transition("LIQ-1b", "Liquidation leaves nothing of its list below maintenance that no close order shields.")
+def _all_unhealthy(before: State, action: Action, after: State) -> str | None:
+    if not action.done or action.name != "liquidate":
+        return None
+    for vault in action.touched & after.positions.keys():
+        p = after.positions[vault]
+        if p.status != Status.OPEN or before.at <= p.time or p != before.positions[vault]:
+            continue
+        maintenance, _ = after.market._required(p, after.index, _mark(after, p))
+        shielded = after.orders.get(vault, _NO_ORDER).kind == OrderKind.CLOSE
+        if not shielded and after.equity(p, after.index, after.at) < maintenance:
+            return f"{vault} is still below maintenance"
+    return None
+
+
+@_transition("LIQ-2", "After a partial liquidation the position is smaller and at its target.")
+def _target(before: State, action: Action, after: State) -> str | None:
+    if not action.done or action.name != "liquidate":
+        return None
+    for vault in action.touched & before.positions.keys() & after.positions.keys():
+        old, new = before.positions[vault], after.positions[vault]
+        if old == new or old.status != Status.OPEN:
+            continue
+        _, target = after.market._required(new, after.index, _mark(after, new))
+        if abs(new.size) >= abs(old.size) or after.equity(new, after.index, after.at) < target:
+            return f"{vault} has size {new.size} of {old.size} and is below its target {target}"
+    return None
+
+
+@_transition("LIQ-3", "A liquidation pays its flat fee out of that vault's margin, even at zero equity.")
+def _flat_fee(before: State, action: Action, after: State) -> str | None:
+    if not action.done or action.name != "liquidate" or len(action.touched) != 1:
+        return None
+    (vault,) = action.touched
+    old = before.positions.get(vault)
+    if old is None or after.positions.get(vault) == old or action.sender in before.market.token.blocked:
+        return None
+    if vault in before.market.token.blocked or before.market.pool.address in before.market.token.blocked:
+        return None
+    got = after.balance(action.sender) - before.balance(action.sender)
+    flat = min(before.market.config.liquidation_fee, old.margin)
+    return None if got >= flat else f"the keeper of {vault} got {got} of {flat}"
+
+
+def _mark(s: State, p: Position) -> int:
+    return s.market.instrument.mark(p.series, s.index, s.at)
+
+
+@_transition("EXE-2", "Execution ends the order it is given, whatever comes of it.")
+def _order_ends(before: State, action: Action, after: State) -> str | None:
+    if not action.done or action.name != "execute":
+        return None
+    vault = str(action.args[0])
+    return f"{vault} still has its order" if vault in after.orders else None
+
+
+@_transition("EXE-3", "What is executed is no larger than what was ordered.")
+def _no_more_than_ordered(before: State, action: Action, after: State) -> str | None:
+    if not action.done or action.name != "execute":
+        return None
+    vault = str(action.args[0])
+    order, old, new = before.orders[vault], before.positions[vault], after.positions.get(vault, _NONE)
+    if order.kind == OrderKind.RAISE_RESERVE and new.reserve - old.reserve > order.amount:
+        return f"{vault} was raised by {new.reserve - old.reserve}"
+    if order.kind == OrderKind.OPEN and (abs(new.size) > abs(old.size) or new.reserve > old.reserve):
+        return f"{vault} opened with {new.size}, {new.reserve}"
+    left = abs(old.size) - order.amount * LOT
+    if order.kind == OrderKind.CLOSE and abs(new.size) < left and new.size != 0:
+        return f"{vault} is left with {new.size}"
+    return None
+
+
+@_transition("EXE-4", "No position grows: sizes never rise, entries never move.")
+def _never_grows(before: State, action: Action, after: State) -> str | None:
+    for vault, new in after.positions.items():
+        old = before.positions.get(vault)
+        if old is None:
+            continue
+        if abs(new.size) > abs(old.size) or (old.status == Status.OPEN and new.entry != old.entry):
+            return f"{vault} became {new}"
+    return None
+
+
+@_transition("CAR-4", "The index of borrowing never falls.")
+def _borrowing_rises(before: State, action: Action, after: State) -> str | None:
+    for id, series in before.series.items():
+        if after.series[id].borrowing < series.borrowing:
+            return f"series {id} fell to {after.series[id].borrowing}"
+    return None
+
+
+@_transition("CAR-5", "Carry is settled at the old rates before new ones are fixed: no step makes it jump.")
+def _no_jump(before: State, action: Action, after: State) -> str | None:
+    if _frozen(after):
+        return None
+    for id, series in before.series.items():
+        if series.live and book.carry_at(series, after.time) != book.carry_at(after.series[id], after.time):
+            return f"series {id} jumped from {book.carry_at(series, after.time)}"
+    return None
+
+
+@_transition("RAMP-1", "The borrow rate rises by its ramp at most.")
+def _ramp(before: State, action: Action, after: State) -> str | None:
+    parameters = getattr(before.market.instrument, "parameters", None)
+    if parameters is None:
+        return None
+    year = 365 * 86_400
+    for id, series in before.series.items():
+        new = after.series[id]
+        from_ = max(series.borrow_rate, parameters.borrow_base // year)
+        most = from_ + parameters.borrow_ramp // year * (after.time - series.time) // 3_600
+        if new.borrow_rate > most:
+            return f"series {id} rose from {series.borrow_rate} to {new.borrow_rate}, at most {most}"
+    return None
+
+
+@_transition("POOL-10", "Entry and exit at one moment leave those who stay no poorer.")
+def _share_price(before: State, action: Action, after: State) -> str | None:
+    if not action.done or action.name not in {"deposit", "mint", "redeem", "withdraw", "execute_exit"}:
+        return None
+    if before.index == 0 and before.busy:
+        return None
+    if before.busy == 0:
+        old, new = before.held, after.held
+    else:
+        old = new = 0
+        old, new = before.held - _gains(before), after.held - _gains(after)
+        if old <= 0:
+            return None
+    # worth a share, virtual ones included, does not fall; a unit of rounding aside
+    if (new + 2) * (before.share_supply + 10**6) < (old + 1) * (after.share_supply + 10**6):
+        return f"{action.name}: {old} for {before.share_supply} shares became {new} for {after.share_supply}"
+    return None
+
+
+def _gains(s: State) -> int:
+    total = 0
+    for id in s.live:
+        mark = s.market.instrument.mark(id, s.index, s.at)
+        total += book.gain(s.series[id], mark, s.index, s.time, s.market.unit)
+    return total
+
+
+@_transition("POOL-11", "Openings stop at the cap of utilisation.")
+def _utilisation(before: State, action: Action, after: State) -> str | None:
+    if not action.done or action.name not in {"request_open", "request_raise"}:
+        return None
+    used = after.committed * ONE // max(after.held, 1)
+    cap = before.market.config.largest_utilisation
+    return None if used <= cap else f"utilisation {used}"
+
+
+@_transition("POOL-12", "The line of exits moves forward only, first come first served.")
+def _first_come(before: State, action: Action, after: State) -> str | None:
+    if after.line[0] < before.line[0] or after.line[1] < before.line[1] or after.line[0] - before.line[0] > 1:
+        return f"the line went from {before.line} to {after.line}"
+    for id, exit in after.exits.items():
+        old = before.exits.get(id)
+        if old is not None and (exit.owner != old.owner or exit.shares > old.shares):
+            return f"request {id} became {exit}"
+    return None
+
+
+@_transition("VOID-1", "A void opening gives back all margin but fees that its order could foresee.")
+def _void(before: State, action: Action, after: State) -> str | None:
+    if not action.done or action.name != "execute":
+        return None
+    vault = str(action.args[0])
+    old = before.positions[vault]
+    if old.status != Status.PENDING or vault in after.positions:
+        return None
+    c, trader, proof = before.market.config, before.traders[vault], action.args[1]
+    order, top = before.orders[vault], 0
+    if isinstance(proof, bytes) and proof:
+        top, _, _ = before.market.oracle.first_after(order.phase, order.requested_at + c.delay, proof)
+    fee = position_math.fee_up(c.open_fee, abs(old.size), max(top, order.high), before.market.unit)
+    kept = after.claims.get(vault, _NO_CLAIM).trader - before.claims.get(vault, _NO_CLAIM).trader
+    got = after.balance(trader) - before.balance(trader) + kept
+    least = old.margin - c.keeper_cap - fee
+    if trader == action.sender or got >= least:
+        return None
+    return f"the trader of {vault} got {got} of {old.margin}, at least {least} was due"
+
+
+@_transition("END-1", "After the end nothing opens.")
+def _nothing_opens(before: State, action: Action, after: State) -> str | None:
+    if not _frozen(before):
+        return None
+    opened = [v for v, p in after.open() if before.positions.get(v, _NONE).status != Status.OPEN]
+    return f"{opened} opened" if opened or len(after.positions) > len(before.positions) else None
