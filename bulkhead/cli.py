@@ -12,6 +12,7 @@ from typing import Any
 
 from bulkhead import deploy
 from bulkhead.chain import AnvilChain, ChainError, RevmChain
+from bulkhead.fuzz import command as fuzz
 from bulkhead.scenario import ASSETS, EVENTS, Candle, built_in, read_csv
 
 _DESCRIPTION = """\
@@ -79,6 +80,15 @@ def parser() -> argparse.ArgumentParser:
     )
     deploy.add_arguments(command)
     command.set_defaults(run=deploy.run)
+    command = commands.add_parser(
+        "fuzz",
+        help="random histories against the model and every invariant",
+        description=fuzz.DESCRIPTION,
+        epilog=fuzz.EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    fuzz.add_arguments(command)
+    command.set_defaults(run=fuzz.run)
     return top
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from bulkhead.model.errors import ModelError
+from bulkhead.model.interfaces.oracle import Block
 
 NO_CAP = (1 << 128) - 1
 
@@ -31,12 +32,6 @@ class Grant(NamedTuple):
     expiry: int = 0
     actions: int = 0
     budget: int = 0
-
-
-class Block(Protocol):
-    """Whatever knows the present block's time."""
-
-    timestamp: int
 
 
 class Operators:

@@ -8,7 +8,8 @@ from typing import Protocol
 class Block(Protocol):
     """Whatever knows the present block's time."""
 
-    timestamp: int
+    @property
+    def timestamp(self) -> int: ...
 
 
 class IOracle(Protocol):

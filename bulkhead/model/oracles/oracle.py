@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 from bulkhead.model.errors import ModelError
+from bulkhead.model.interfaces.oracle import Block
 from bulkhead.model.oracles import chainlink_source
 from bulkhead.model.oracles.chainlink_source import WALK, Round
 from bulkhead.model.oracles.errors import (
@@ -20,12 +20,6 @@ from bulkhead.model.oracles.oracle_settings import ONE, OracleSettings
 
 #: Longer than any request lives, so that the phases of its time are still known.
 PHASE_LIFE = 86_400
-
-
-class Block(Protocol):
-    """Whatever knows the present block's time."""
-
-    timestamp: int
 
 
 @dataclass
