@@ -127,17 +127,21 @@ class Action:
     """Vaults that it may change; the others are neighbours."""
 
 
+#: What can change from state to state.
+_FIELDS = tuple(name for name in State.__dataclass_fields__ if name != "market")
+
 Check = Callable[[State], str | None]
 Rule = Callable[[State, Action, State], str | None]
 
 
 @dataclass(frozen=True)
 class Invariant:
-    """Holds of every state."""
+    """Holds of every state; `reads` are the fields of a state that it looks at."""
 
     id: str
     sentence: str
     check: Check
+    reads: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -153,9 +157,9 @@ INVARIANTS: list[Invariant] = []
 TRANSITIONS: list[Transition] = []
 
 
-def _invariant(id: str, sentence: str) -> Callable[[Check], Check]:
+def _invariant(id: str, sentence: str, reads: str) -> Callable[[Check], Check]:
     def register(check: Check) -> Check:
-        INVARIANTS.append(Invariant(id, sentence, check))
+        INVARIANTS.append(Invariant(id, sentence, check, frozenset(reads.split())))
         return check
 
     return register
@@ -169,14 +173,20 @@ def _transition(id: str, sentence: str) -> Callable[[Rule], Rule]:
     return register
 
 
-def broken(state: State) -> list[str]:
-    """Invariants that a state breaks: "id: what is wrong"."""
-    return [f"{one.id}: {wrong}" for one in INVARIANTS if (wrong := one.check(state)) is not None]
+def broken(state: State, since: State | None = None) -> list[str]:
+    """Invariants that a state breaks: "id: what is wrong". Those that look at nothing that has changed `since` a state
+    in which all held are not asked again."""
+    asked = INVARIANTS
+    if since is not None:
+        changed = {name for name in _FIELDS if getattr(state, name) != getattr(since, name)}
+        asked = [one for one in INVARIANTS if not changed.isdisjoint(one.reads)]
+    return [f"{one.id}: {wrong}" for one in asked if (wrong := one.check(state)) is not None]
 
 
 def broken_by(before: State, action: Action, after: State) -> list[str]:
-    """Rules that a step breaks: "id: what is wrong"."""
-    return [f"{one.id}: {wrong}" for one in TRANSITIONS if (wrong := one.check(before, action, after)) is not None]
+    """Rules that a step breaks: "id: what is wrong". A refused call has one rule alone: it changes nothing."""
+    rules = TRANSITIONS if action.done else TRANSITIONS[:1]
+    return [f"{one.id}: {wrong}" for one in rules if (wrong := one.check(before, action, after)) is not None]
 
 
 def _differ(what: str, is_: object, should: object) -> str | None:
@@ -186,7 +196,7 @@ def _differ(what: str, is_: object, should: object) -> str | None:
 # --- vaults and tokens
 
 
-@_invariant("SAFE-1", "A vault holds at least margin, reserve and what is claimable.")
+@_invariant("SAFE-1", "A vault holds at least margin, reserve and what is claimable.", "positions claims tokens")
 def _vaults_hold(s: State) -> str | None:
     for vault, p in s.positions.items():
         claim = s.claims.get(vault, _NO_CLAIM)
@@ -196,7 +206,7 @@ def _vaults_hold(s: State) -> str | None:
     return None
 
 
-@_invariant("SAFE-1c", "A vault whose position is over holds at least what is claimable.")
+@_invariant("SAFE-1c", "A vault whose position is over holds at least what is claimable.", "positions claims tokens")
 def _claims_are_held(s: State) -> str | None:
     for vault, claim in s.claims.items():
         if vault not in s.positions and s.balance(vault) < claim.trader + claim.pool:
@@ -204,12 +214,16 @@ def _claims_are_held(s: State) -> str | None:
     return None
 
 
-@_invariant("SAFE-2", "Tokens are conserved: all balances sum to the supply.")
+@_invariant("SAFE-2", "Tokens are conserved: all balances sum to the supply.", "tokens supply")
 def _conserved(s: State) -> str | None:
     return _differ("the sum of balances", sum(s.tokens.values()), s.supply)
 
 
-@_invariant("SAFE-2p", "The pool holds its idle, its earmarks and what it keeps for those a token refused.")
+@_invariant(
+    "SAFE-2p",
+    "The pool holds its idle, its earmarks and what it keeps for those a token refused.",
+    "tokens idle committed positions kept",
+)
 def _pool_holds(s: State) -> str | None:
     earmarks = s.committed - sum(p.reserve for _, p in s.open())
     due = s.idle + earmarks + sum(s.kept.values())
@@ -217,12 +231,16 @@ def _pool_holds(s: State) -> str | None:
     return None if held >= due else f"the pool holds {held} of {due}"
 
 
-@_invariant("SAFE-2m", "The market itself holds no tokens that it has been paid.")
+@_invariant("SAFE-2m", "The market itself holds no tokens that it has been paid.", "tokens")
 def _market_holds_nothing(s: State) -> str | None:
     return _differ("the market's balance", s.balance(s.market.address), 0)
 
 
-@_invariant("SAFE-5", "The pool is worth no less than what lies outside its positions' reserves.")
+@_invariant(
+    "SAFE-5",
+    "The pool is worth no less than what lies outside its positions' reserves.",
+    "time index at positions series idle committed owed",
+)
 def _bounded_loss(s: State) -> str | None:
     if s.index == 0:
         return None
@@ -231,7 +249,11 @@ def _bounded_loss(s: State) -> str | None:
     return None if worth >= floor else f"worth {worth} below {floor}"
 
 
-@_invariant("SAFE-5u", "The pool is worth no more than what it holds and all margins.")
+@_invariant(
+    "SAFE-5u",
+    "The pool is worth no more than what it holds and all margins.",
+    "time index at positions series idle committed owed",
+)
 def _bounded_gain(s: State) -> str | None:
     if s.index == 0:
         return None
@@ -243,24 +265,30 @@ def _bounded_gain(s: State) -> str | None:
 # --- the pool's sums
 
 
-@_invariant("POOL-2", "Committed is the reserves of open positions and the earmarks of orders.")
+@_invariant(
+    "POOL-2", "Committed is the reserves of open positions and the earmarks of orders.", "committed positions orders"
+)
 def _committed(s: State) -> str | None:
     reserves = sum(p.reserve for p in s.positions.values())
     raises = sum(o.amount for o in s.orders.values() if o.kind == OrderKind.RAISE_RESERVE)
     return _differ("committed", s.committed, reserves + raises)
 
 
-@_invariant("POOL-3", "The pool counts the claims that its vaults owe it.")
+@_invariant("POOL-3", "The pool counts the claims that its vaults owe it.", "owed claims")
 def _owed(s: State) -> str | None:
     return _differ("owed", s.owed, sum(c.pool for c in s.claims.values()))
 
 
-@_invariant("POOL-4", "The pool counts the positions that are open or pending.")
+@_invariant("POOL-4", "The pool counts the positions that are open or pending.", "busy positions")
 def _busy(s: State) -> str | None:
     return _differ("busy", s.busy, len(s.positions))
 
 
-@_invariant("POOL-5", "Shares in the line of exits are those of its requests, and the pool holds them.")
+@_invariant(
+    "POOL-5",
+    "Shares in the line of exits are those of its requests, and the pool holds them.",
+    "exits shares exit_shares",
+)
 def _exit_shares(s: State) -> str | None:
     asked = sum(exit.shares for exit in s.exits.values())
     if s.shares.get(s.market.pool.address, 0) < asked:
@@ -268,18 +296,18 @@ def _exit_shares(s: State) -> str | None:
     return _differ("exit shares", s.exit_shares, asked)
 
 
-@_invariant("POOL-6", "The line of exits is whole: every request from the first to the last is there.")
+@_invariant("POOL-6", "The line of exits is whole: every request from the first to the last is there.", "exits line")
 def _line(s: State) -> str | None:
     first, last = s.line
     return _differ("the line", sorted(s.exits), list(range(first, last)))
 
 
-@_invariant("POOL-7", "Shares are conserved.")
+@_invariant("POOL-7", "Shares are conserved.", "shares share_supply")
 def _shares(s: State) -> str | None:
     return _differ("the sum of shares", sum(s.shares.values()), s.share_supply)
 
 
-@_invariant("POOL-8", "What the pool counts fits where it lies.")
+@_invariant("POOL-8", "What the pool counts fits where it lies.", "idle committed busy")
 def _funds_fit(s: State) -> str | None:
     if not 0 <= s.idle <= MAX_UINT88:
         return f"idle is {s.idle}"
@@ -288,12 +316,16 @@ def _funds_fit(s: State) -> str | None:
     return None if s.busy < 1 << 24 else f"busy is {s.busy}"
 
 
-@_invariant("POOL-9", "The last index is one that 40 bits hold.")
+@_invariant("POOL-9", "The last index is one that 40 bits hold.", "last_index")
 def _last_index(s: State) -> str | None:
     return _differ("the last index", s.last_index, bands.value(bands.floor(s.last_index)))
 
 
-@_invariant("POOL-1", "Worth from aggregates is that of all positions, but for roundings, within margins and reserves.")
+@_invariant(
+    "POOL-1",
+    "Worth from aggregates is that of all positions, but for roundings, within margins and reserves.",
+    "time index at positions series idle committed owed",
+)
 def _worth(s: State) -> str | None:
     if s.index == 0:
         return None
@@ -323,7 +355,7 @@ def _sums(s: State, term: Callable[[Position], int], lane: Callable[[Side], int]
     return None
 
 
-@_invariant("BOOK-1", "A series' open sizes are those of its positions.")
+@_invariant("BOOK-1", "A series' open sizes are those of its positions.", "series positions")
 def _sizes(s: State) -> str | None:
     for id, series in s.series.items():
         sizes = [p.size // LOT for _, p in s.open() if p.series == id]
@@ -333,7 +365,7 @@ def _sizes(s: State) -> str | None:
     return None
 
 
-@_invariant("BOOK-2", "A series' pending sizes are those of its orders.")
+@_invariant("BOOK-2", "A series' pending sizes are those of its orders.", "series positions orders")
 def _pending(s: State) -> str | None:
     expected = {id: [0, 0] for id in s.series}
     for vault, order in s.orders.items():
@@ -348,34 +380,34 @@ def _pending(s: State) -> str | None:
     return None
 
 
-@_invariant("BOOK-3", "A side's margin is that of its positions, in units of 256.")
+@_invariant("BOOK-3", "A side's margin is that of its positions, in units of 256.", "series positions")
 def _margins(s: State) -> str | None:
     return _sums(s, lambda p: p.margin >> 8, lambda side: side.margin, "margin")
 
 
-@_invariant("BOOK-4", "A side's reserve is that of its positions.")
+@_invariant("BOOK-4", "A side's reserve is that of its positions.", "series positions")
 def _reserves(s: State) -> str | None:
     return _sums(s, lambda p: p.reserve, lambda side: side.reserve, "reserve")
 
 
-@_invariant("BOOK-5", "A side's entry value is that of its positions.")
+@_invariant("BOOK-5", "A side's entry value is that of its positions.", "series positions")
 def _entries(s: State) -> str | None:
     unit = s.market.unit
     value = position_math.value_up
     return _sums(s, lambda p: value(abs(p.size), p.entry, unit), lambda side: side.entry_value, "entry value")
 
 
-@_invariant("BOOK-6", "A side's funding at entry is that of its positions.")
+@_invariant("BOOK-6", "A side's funding at entry is that of its positions.", "series positions")
 def _funding(s: State) -> str | None:
     return _sums(s, lambda p: abs(p.size) // LOT * p.funding, lambda side: side.funding, "funding")
 
 
-@_invariant("BOOK-7", "A side's borrowing at entry is that of its positions.")
+@_invariant("BOOK-7", "A side's borrowing at entry is that of its positions.", "series positions")
 def _borrowing(s: State) -> str | None:
     return _sums(s, lambda p: p.reserve * p.borrowing, lambda side: side.borrowing, "borrowing")
 
 
-@_invariant("BOOK-8", "Series with something open or pending are listed, each once, ten at most.")
+@_invariant("BOOK-8", "Series with something open or pending are listed, each once, ten at most.", "live positions")
 def _listed(s: State) -> str | None:
     if len(set(s.live)) != len(s.live) or len(s.live) > 10:
         return f"the list is {s.live}"
@@ -383,12 +415,12 @@ def _listed(s: State) -> str | None:
     return f"{missing} are not listed" if missing else None
 
 
-@_invariant("BOOK-9", "A listed series knows that it is listed, and only it.")
+@_invariant("BOOK-9", "A listed series knows that it is listed, and only it.", "live series")
 def _live(s: State) -> str | None:
     return _differ("the series that say so", sorted(id for id, one in s.series.items() if one.live), sorted(s.live))
 
 
-@_invariant("BOOK-10", "The words of a series hold it.")
+@_invariant("BOOK-10", "The words of a series hold it.", "series")
 def _words(s: State) -> str | None:
     for id, series in s.series.items():
         if book.unpacked(book.packed(series)) != series:
@@ -399,7 +431,7 @@ def _words(s: State) -> str | None:
 # --- positions
 
 
-@_invariant("POS-1", "A position is at least the minimum size, in whole lots.")
+@_invariant("POS-1", "A position is at least the minimum size, in whole lots.", "positions")
 def _size(s: State) -> str | None:
     smallest = s.market.config.min_size
     for vault, p in s.positions.items():
@@ -408,7 +440,7 @@ def _size(s: State) -> str | None:
     return None
 
 
-@_invariant("POS-2", "A pending position has the minimum margin.")
+@_invariant("POS-2", "A pending position has the minimum margin.", "positions")
 def _pending_margin(s: State) -> str | None:
     for vault, p in s.positions.items():
         if p.status == Status.PENDING and p.margin < s.market.config.min_margin:
@@ -416,7 +448,7 @@ def _pending_margin(s: State) -> str | None:
     return None
 
 
-@_invariant("POS-3", "A position's margin, reserve and entry fit where they lie.")
+@_invariant("POS-3", "A position's margin, reserve and entry fit where they lie.", "positions")
 def _fits(s: State) -> str | None:
     for vault, p in s.positions.items():
         if p.margin >> 88 or p.reserve >> 88 or p.entry >> 112 or p.margin < 0 or p.reserve < 0:
@@ -424,7 +456,7 @@ def _fits(s: State) -> str | None:
     return None
 
 
-@_invariant("POS-4", "No position has a price from the future, and every one has a trader.")
+@_invariant("POS-4", "No position has a price from the future, and every one has a trader.", "positions traders")
 def _times(s: State) -> str | None:
     for vault, p in s.positions.items():
         if p.time > s.time or vault not in s.traders:
@@ -432,7 +464,7 @@ def _times(s: State) -> str | None:
     return None
 
 
-@_invariant("POS-5", "The reserve of a short never exceeds the most it can win.")
+@_invariant("POS-5", "The reserve of a short never exceeds the most it can win.", "positions")
 def _largest_win(s: State) -> str | None:
     for vault, p in s.open():
         # A partial exit leaves what does not divide.
@@ -441,7 +473,7 @@ def _largest_win(s: State) -> str | None:
     return None
 
 
-@_invariant("POS-6", "An open position remembers no index of borrowing that has not been.")
+@_invariant("POS-6", "An open position remembers no index of borrowing that has not been.", "positions series")
 def _remembered(s: State) -> str | None:
     for vault, p in s.open():
         now = book.carry_at(s.series[p.series], s.time).borrowing
@@ -450,7 +482,9 @@ def _remembered(s: State) -> str | None:
     return None
 
 
-@_invariant("ORD-1", "A pending position has the order that opens it, an open one none of that kind.")
+@_invariant(
+    "ORD-1", "A pending position has the order that opens it, an open one none of that kind.", "positions orders"
+)
 def _opening_orders(s: State) -> str | None:
     for vault, p in s.positions.items():
         kind = s.orders.get(vault, _NO_ORDER).kind
@@ -459,13 +493,13 @@ def _opening_orders(s: State) -> str | None:
     return None
 
 
-@_invariant("ORD-2", "An order dies with its position.")
+@_invariant("ORD-2", "An order dies with its position.", "positions orders")
 def _no_orphans(s: State) -> str | None:
     orphans = s.orders.keys() - s.positions.keys()
     return f"orders of {sorted(orphans)}" if orphans else None
 
 
-@_invariant("ORD-3", "An order's band is not empty, and a word holds it.")
+@_invariant("ORD-3", "An order's band is not empty, and a word holds it.", "orders")
 def _bands(s: State) -> str | None:
     for vault, order in s.orders.items():
         if order.high and order.low > order.high:
@@ -475,7 +509,7 @@ def _bands(s: State) -> str | None:
     return None
 
 
-@_invariant("ORD-4", "An order is of the past, its premium of nine decimals.")
+@_invariant("ORD-4", "An order is of the past, its premium of nine decimals.", "orders")
 def _orders(s: State) -> str | None:
     for vault, order in s.orders.items():
         if order.requested_at > s.time or order.premium % 10**9 or order.premium >= 2**32 * 10**9:
@@ -483,7 +517,7 @@ def _orders(s: State) -> str | None:
     return None
 
 
-@_invariant("ORD-5", "The earmark of a pending position is that of its order.")
+@_invariant("ORD-5", "The earmark of a pending position is that of its order.", "positions orders")
 def _earmarks(s: State) -> str | None:
     for vault, p in s.positions.items():
         if p.status == Status.PENDING and s.orders[vault].amount != p.reserve:
@@ -494,7 +528,7 @@ def _earmarks(s: State) -> str | None:
 # --- carry
 
 
-@_invariant("CAR-1", "Rates of carry are those that a series can keep, and borrowing never pays the trader.")
+@_invariant("CAR-1", "Rates of carry are those that a series can keep, and borrowing never pays the trader.", "series")
 def _rates(s: State) -> str | None:
     for id, series in s.series.items():
         if abs(series.funding_rate) >> 39 or not 0 <= series.borrow_rate < 1 << 40:
@@ -502,7 +536,7 @@ def _rates(s: State) -> str | None:
     return None
 
 
-@_invariant("CAR-2", "The rates are not of the future.")
+@_invariant("CAR-2", "The rates are not of the future.", "series")
 def _rates_time(s: State) -> str | None:
     for id, series in s.series.items():
         if series.time > s.time:
@@ -510,7 +544,7 @@ def _rates_time(s: State) -> str | None:
     return None
 
 
-@_invariant("CAR-3", "The heavier side pays the funding, so that what the lighter receives is never more.")
+@_invariant("CAR-3", "The heavier side pays the funding, so that what the lighter receives is never more.", "series")
 def _funding_sides(s: State) -> str | None:
     for id, series in s.series.items():
         heavy_pays = series.funding_rate == 0 or (series.funding_rate > 0) == (series.long_lots > series.short_lots)
