@@ -14,6 +14,8 @@ from bulkhead.model.operators import Grant
 MAX = 2**64 - 1
 #: A pair never holds more positions in one history.
 MOST_POSITIONS = 200
+#: Steps that follow the end of a market: then all is settled, and nothing more can happen.
+AFTERMATH = 25
 
 
 class Machine:
@@ -27,14 +29,14 @@ class Machine:
         self.reached: Counter[str] = Counter()
         self.alive = 0
         kinds: dict[Callable[[random.Random], None], int] = {
-            self._request_open: 16,
+            self._request_open: 20,
             self._move: 7,
-            self._execute: 16,
+            self._execute: 22,
             self._request_close: 4,
             self._add_margin: 3,
             self._remove_margin: 4,
-            self._liquidate: 6,
-            self._at_the_edge: 3,
+            self._liquidate: 4,
+            self._at_the_edge: 2,
             self._close_at_reserve: 2,
             self._request_raise: 3,
             self._request_redeem: 2,
@@ -46,7 +48,7 @@ class Machine:
             self._donate: 1,
             self._idle: 1,
             self._settle: 1,
-            self._trend: 2,
+            self._trend: 1,
             self._grant: 1,
         }
         self._kinds = [kind for kind, weight in kinds.items() for _ in range(weight)]
@@ -54,10 +56,13 @@ class Machine:
     def begin(self) -> None:
         """A new history."""
         self.pair.begin()
-        self._ended = False
+        self._ended = 0  # steps since the end of the market, that one included
 
     def step(self, word: int) -> None:
         """Does what the word says. Raises Difference."""
+        if self._ended > AFTERMATH:
+            return
+        self._ended += bool(self._ended)
         rng = random.Random(word)
         self._kinds[word % len(self._kinds)](rng)
         self.alive += len(self.pair.model._positions)
@@ -155,8 +160,9 @@ class Machine:
         after = pair.model.order_of(position).requested_at + pair.model.config.delay
         proof = pair.first_proof(after)
         if not proof and rng.random() < 0.9:
-            self._move(rng)
-            pair.wait(12)
+            if rng.random() < 0.3:
+                self._move(rng)
+            pair.wait(13)
             pair.push(pair.price)
             proof = pair.first_proof(after)
         if rng.random() < 0.03:
@@ -239,7 +245,7 @@ class Machine:
     def _settle(self, rng: random.Random) -> None:
         pair = self.pair
         if not self._ended and rng.random() < 0.04:
-            self._ended = True
+            self._ended = 1
             pair.end()
         self._do("market", "settle", [*pair.model._positions, pair.actors.keeper], sender=pair.actors.keeper)
 

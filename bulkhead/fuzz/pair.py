@@ -31,7 +31,7 @@ ONE = 10**18
 PRICE = 2_000 * ONE
 NOW = 1_800_000_000
 HEARTBEAT = 3_600
-POOLED = 1_000_000
+POOLED = 5_000_000
 FUNDED = 10**9
 
 # Where the contracts' state lies: slots of Market, Pool and the token.

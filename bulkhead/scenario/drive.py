@@ -299,6 +299,8 @@ class _Run:
     def draw(self, out: Path, title: str) -> None:
         """Pictures: price and pool of each market, and the equity of every vault."""
         out.mkdir(parents=True, exist_ok=True)
+        for old in (*out.glob("price_*.png"), *out.glob("pool_*.png")):
+            old.unlink()  # of markets that are not in this run
         for market in self.stage.markets.values():
             name = market.name.lower()
             price_chart(out / f"price_{name}.png", market.prices, market.liquidations, f"{market.name}, {title}")

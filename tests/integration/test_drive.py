@@ -66,6 +66,8 @@ def test_a_failed_check_is_one_line_and_exit_code_1(
     lines = [f"{1_700_000_000 + 3_600 * hour},1950,1960,{1950 - 10 * hour},1950" for hour in range(12)]
     prices.write_text("\n".join(["unix,open,high,low,close", *lines]))
     arguments = ["drive", "--prices", str(prices), "--engine", "revm", "--out", str(tmp_path / "out")]
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "pool_btc.png").write_bytes(b"of an earlier run")
     assert main(arguments) == 0
     assert {file.name for file in (tmp_path / "out").iterdir()} == {"equity.png", "price_eth.png", "pool_eth.png"}
     assert "conserved" in capsys.readouterr().out
