@@ -51,6 +51,9 @@ fuzz: setup ## random histories against the model and every invariant, for a min
 coverage: setup ## which branches of the core the tests take; fails for one that they do not
 	$(PY) -m tools.coverage
 
+faults: setup ## plant faults in the contracts, one by one; fails for one that no test sees
+	$(PY) -m tools.faults
+
 lint: lint-python lint-solidity slither sizes ## formatting, types, style, static analysis, contract sizes
 
 lint-python: setup

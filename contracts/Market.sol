@@ -406,9 +406,10 @@ contract Market is IMarket, ReentrancyGuardTransient {
 
     /// @inheritdoc IMarket
     function addMargin(address position, uint256 amount) external nonReentrant {
-        uint256 state = _positions[position].state;
+        Words storage words = _positions[position];
+        uint256 state = words.state;
         if (state == 0) revert UnknownPosition(position);
-        (uint256 old, uint256 margin) = _positions[position].addMargin(state, amount);
+        (uint256 old, uint256 margin) = words.addMargin(state, amount);
         (int256 size, uint24 id, bool open) = PositionStore.sideOf(state);
         if (open) _series[id].replaceMargin(size, old, margin);
         emit MarginChanged(position, int256(amount));
@@ -445,7 +446,7 @@ contract Market is IMarket, ReentrancyGuardTransient {
     }
 
     function _setMargin(address position, Position memory p, uint256 margin) private {
-        if (p.status == Status.Open) _series[p.series].replaceMargin(p.size, p.margin, margin);
+        _series[p.series].replaceMargin(p.size, p.margin, margin);
         p.margin = margin;
         _positions[position].saveState(p);
     }

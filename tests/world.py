@@ -36,12 +36,14 @@ class Feed:
 class World:
     """One token, one feed, one oracle, a perpetual market and a dated one, with funded traders and a pool."""
 
-    def __init__(self, chain: LocalChain, decimals: int = 6, terms: MarketTerms | None = None) -> None:
+    def __init__(
+        self, chain: LocalChain, decimals: int = 6, terms: MarketTerms | None = None, token: str = "TokenMock"
+    ) -> None:
         self.chain = chain
         self.unit = 10**decimals
         chain.set_time(NOW)
         self.deployment = Deployment(chain)
-        self.token = self.deployment.deploy("TokenMock", decimals)
+        self.token = self.deployment.deploy(token, decimals)
         self.feed = Feed(chain, self.deployment.deploy("FeedProxyMock", 8))
         self.feed.push(PRICE)
         self.wait(60)

@@ -96,14 +96,14 @@ def play(machine: Machine, words: Iterable[int]) -> str | None:
     return None
 
 
-def shrink(machine: Machine, words: tuple[int, ...], tries: int = 2_000) -> tuple[int, ...]:
-    """Leaves out words as long as the history goes wrong: first long runs of them, then single ones."""
+def shrink(machine: Machine, words: tuple[int, ...], seconds: float = 30) -> tuple[int, ...]:
+    """Leaves out words as long as the history goes wrong: first long runs of them, then single ones; for so long."""
+    until = time.monotonic() + seconds
     size = len(words) // 2
     while size:
         start = 0
-        while start < len(words) and tries > 0:
+        while start < len(words) and time.monotonic() < until:
             shorter = words[:start] + words[start + size :]
-            tries -= 1
             if play(machine, shorter) is not None:
                 words = shorter
             else:

@@ -227,7 +227,9 @@ class Machine:
             else:
                 sick = middle
         target = rng.choice([sick, well])
-        while abs(target - pair.price) * 10 > pair.price:
+        for _ in range(20):  # within the jump limit; a price of a few units may not move at all
+            if abs(target - pair.price) * 10 <= pair.price:
+                break
             pair.push(pair.price * (109 if target > pair.price else 91) // 100)
             pair.wait(60)
         pair.push(target)

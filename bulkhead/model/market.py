@@ -403,9 +403,8 @@ class Market:
         self._require_initial(state, mark, p.size, equity, largest_loss)
 
     def _set_margin(self, position: str, p: Position, margin: int) -> None:
-        if p.status == Status.OPEN:
-            series = self.series_of(p.series)
-            self._series[p.series] = book.replace_margin(series, p.size, p.margin, margin)
+        series = self.series_of(p.series)
+        self._series[p.series] = book.replace_margin(series, p.size, p.margin, margin)
         self._positions[position] = save_state(replace(p, margin=margin))
 
     # ---------------------------------------------------------------- ends

@@ -31,7 +31,7 @@ contract TokenMock is ERC20 {
         fee = fee_;
     }
 
-    function _update(address from, address to, uint256 value) internal override {
+    function _update(address from, address to, uint256 value) internal virtual override {
         if (blocked[from]) revert Blocked(from);
         if (blocked[to]) revert Blocked(to);
         super._update(from, to, value);

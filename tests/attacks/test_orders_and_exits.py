@@ -3,27 +3,13 @@
 import pytest
 
 from bulkhead.chain import Revert
+from tests.attacks.helpers import end_of_market, fill_with_margin, refused
 from tests.book import carry_at, kept_down, series_of
-from tests.world import HEARTBEAT, MAX, ONE, PRICE, World
-
-
-def refused(call: object, *args: object, **named: object) -> tuple[str, tuple[object, ...]]:
-    with pytest.raises(Revert) as caught:
-        call(*args, **named)  # type: ignore[operator]
-    return caught.value.name, tuple(caught.value.values)
-
-
-def end_of_market(world: World) -> None:
-    """Two days of silence, seen at their beginning and at their end."""
-    world.wait(HEARTBEAT + 1)
-    world.oracle.send.checkOutage()
-    world.wait(86_401)
-    world.oracle.send.checkOutage()
-    assert world.oracle.call.finalPrice()[0]
+from tests.world import MAX, ONE, PRICE, World
 
 
 def test_a_phantom_order_with_a_tiny_band_is_refused(world: World) -> None:
-    """Its reserve and its margin are held to the index of the last trade, whatever its band says."""
+    """Row 29, REQ-2, REQ-3: reserve and margin are held to the index of the last trade, whatever the band says."""
     size, last = 1_000 * ONE, kept_down(PRICE)
     name, values = refused(world.request, world.leg(-size, 100, 1), low=1, high=1)
     lowest, highest = (-(-share * -(-size * last // 10**30) // 100) for share in (5, 100))
@@ -33,6 +19,7 @@ def test_a_phantom_order_with_a_tiny_band_is_refused(world: World) -> None:
 
 
 def test_an_earmark_is_never_more_than_the_position_could_use(world: World) -> None:
+    """Row 36, REQ-3: nobody locks the pool for what no position can win."""
     name, values = refused(world.request, world.leg(ONE // 100, 100, 890_000), high=PRICE)
     assert (name, values) == ("ReserveOutOfBounds", (890_000 * world.unit, world.unit, 20 * world.unit))
     position = world.open(size=ONE, margin=1_000, reserve=1_000)
@@ -43,6 +30,7 @@ def test_an_earmark_is_never_more_than_the_position_could_use(world: World) -> N
 
 
 def test_a_disputed_first_price_does_not_lock_the_line_of_exits(world: World) -> None:
+    """Row 41, ORC-1, EXE-2."""
     pool = world.perpetual.pool
     world.open()
     shares = pool.call.balanceOf(world.provider) // 10
@@ -56,6 +44,7 @@ def test_a_disputed_first_price_does_not_lock_the_line_of_exits(world: World) ->
 
 
 def test_an_exit_that_nobody_proved_is_renewed_not_lost(world: World) -> None:
+    """Row 30, EXE-2: a new phase of the feed."""
     pool = world.perpetual.pool
     world.open()
     pool.send.requestRedeem(pool.call.balanceOf(world.provider) // 10, sender=world.provider)
@@ -71,6 +60,7 @@ def test_an_exit_that_nobody_proved_is_renewed_not_lost(world: World) -> None:
 
 
 def test_no_share_of_the_line_is_burned_for_dust(world: World) -> None:
+    """Row 26, POOL-1: a keeper is paid for work, not for coming."""
     pool = world.perpetual.pool
     world.open(size=100 * ONE, margin=12_000, reserve=200_000)
     pool.send.requestRedeem(pool.call.balanceOf(world.provider), sender=world.provider)
@@ -84,6 +74,7 @@ def test_no_share_of_the_line_is_burned_for_dust(world: World) -> None:
 
 
 def test_a_position_without_reserve_keeps_the_pool_busy(world: World) -> None:
+    """Row 33, POOL-1: leaving at once is for a pool that nothing hangs on."""
     pool, market = world.dated.pool, world.dated.market
     # At 2,000 the call of strike 500 is at its cap: a long can win nothing, its reserve is cut to nothing.
     position = world.open(size=10 * ONE, margin=10_100, reserve=1_100, market=world.dated)
@@ -94,6 +85,7 @@ def test_a_position_without_reserve_keeps_the_pool_busy(world: World) -> None:
 
 
 def test_after_the_end_liquidity_leaves_at_one_worth(world: World) -> None:
+    """Row 39, POOL-1: waiting after the end pays nobody."""
     pool, market = world.perpetual.pool, world.perpetual.market
     position = world.open()
     end_of_market(world)
@@ -111,6 +103,7 @@ def test_after_the_end_liquidity_leaves_at_one_worth(world: World) -> None:
 
 
 def test_a_close_that_cannot_be_proven_shields_nothing(world: World) -> None:
+    """Rows 24 and 30, LIQ-3."""
     market = world.perpetual.market
     position = world.open(margin=1_500)
     market.send.requestClose(position, 10 * ONE, 0, 0, MAX, sender=world.trader)
@@ -125,6 +118,7 @@ def test_a_close_that_cannot_be_proven_shields_nothing(world: World) -> None:
 
 
 def test_a_due_close_cannot_be_swapped_for_a_better_price(world: World) -> None:
+    """Row 10, EXE-1."""
     market = world.perpetual.market
     position = world.open(margin=2_000, reserve=1_100)
     market.send.requestClose(position, 10 * ONE, 0, 0, MAX, sender=world.trader)
@@ -135,6 +129,7 @@ def test_a_due_close_cannot_be_swapped_for_a_better_price(world: World) -> None:
 
 
 def test_a_blocked_trader_does_not_hold_the_pools_claim(world: World) -> None:
+    """Row 27, REQ-12."""
     market, pool = world.perpetual.market, world.perpetual.pool
     position = world.open()
     market.send.requestClose(position, 10 * ONE, 0, 0, MAX, sender=world.trader)
@@ -154,7 +149,7 @@ def test_a_blocked_trader_does_not_hold_the_pools_claim(world: World) -> None:
 
 
 def test_rates_never_apply_to_the_past(world: World) -> None:
-    """A raise that adds nothing is no reason to bill the hours before it at another rate."""
+    """Row 40, RAMP-1: a raise that adds nothing is no reason to bill the hours before it at another rate."""
     market, pool = world.perpetual.market, world.perpetual.pool
     full = world.open(size=ONE, margin=1_000, reserve=2_000)
     world.open(size=100 * ONE, margin=20_000, reserve=100_000)
@@ -174,19 +169,14 @@ def test_rates_never_apply_to_the_past(world: World) -> None:
 
 @pytest.mark.parametrize("own", [False, True])
 def test_borrowed_margin_voids_nobodys_order(world: World, own: bool) -> None:
-    """A loan of one transaction as margin, so that a side of the market has no room: neither to spoil the order of
-    another, nor to take back one's own after its price is known."""
+    """Row 29, EXE-1: a loan of one transaction as margin, so that a side of the market has no room: neither to spoil
+    the order of another, nor to take back one's own after its price is known."""
     market, attacker = world.perpetual.market, world.trader if own else world.stranger
     mine = world.open(trader=attacker)
     (order,) = world.request(world.leg(ONE, 1_000, 1_000), low=PRICE * 9 // 10, high=PRICE * 11 // 10)
     proof = world.price(PRICE)
     with world.chain.isolated():
-        world.token.send.mint(attacker, 2**88)
-        for bits in range(88, 0, -1):  # as much as it takes, up to the last unit that it takes
-            try:
-                market.send.addMargin(mine, 2 ** (bits - 1), sender=attacker)
-            except Revert:
-                continue
+        fill_with_margin(world, mine, attacker)
         try:
             assert not market.send.execute(order, proof, sender=attacker).events_of("OrderVoided")
         except Revert as caught:

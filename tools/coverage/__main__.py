@@ -18,8 +18,9 @@ from tools.coverage.report import EXCEPTIONS, ExceptionsInvalid, Report, read_ex
 
 RESULT = build.ROOT / "benchmarks" / "coverage.json"
 
-# Tests of the chains and of this tool run no core; those of the whole system prove no branch that is worth having.
-ELSEWHERE = ("tests/unit/chain", "tests/unit/coverage", "tests/integration", "tests/ape")
+# Tests of the chains and of this tool run no core; those of the door and of the whole system are there for other ends.
+ELSEWHERE = ("tests/unit/chain", "tests/unit/coverage", "tests/unit/protocol", "tests/unit/scenario")
+ELSEWHERE += ("tests/unit/test_readme.py", "tests/integration", "tests/ape")
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-n", "2", "-p", "tools.coverage.plugin", "-p", "no:cacheprovider"]
 PYTEST += ["--hypothesis-seed=0", *(f"--ignore={folder}" for folder in ELSEWHERE), "tests"]
 

@@ -23,8 +23,13 @@ _engines: list[Any] = []
 
 def pytest_configure() -> None:
     use_copy(COPY)
-    pyrevm.CfgEnv = functools.partial(pyrevm.CfgEnv, limit_contract_code_size=CODE_LIMIT)
+    lift_limits()
     pyrevm.EVM = functools.partial(_remembered, pyrevm.EVM)
+
+
+def lift_limits() -> None:
+    """Contracts of any size run from here on, with gas for them."""
+    pyrevm.CfgEnv = functools.partial(pyrevm.CfgEnv, limit_contract_code_size=CODE_LIMIT)
     RevmChain.__init__ = functools.partialmethod(RevmChain.__init__, gas_limit=GAS_LIMIT)
     # It keeps no marks that could be read, but what runs on it must be able to.
     AnvilChain.__init__ = functools.partialmethod(AnvilChain.__init__, options=("--code-size-limit", str(CODE_LIMIT)))

@@ -59,6 +59,14 @@ def test_healthy_closed_pending_and_unknown_are_skipped(world: World) -> None:
     assert world.perpetual.market.call.positionOf(pending).status == 1
 
 
+def test_an_empty_batch_liquidates_nothing(world: World) -> None:
+    near_the_line(world)
+    world.walk_to(1_700 * ONE)
+    book, funds = series_of(world.perpetual), world.perpetual.pool.call.liquidity()
+    assert liquidate(world) == []
+    assert (series_of(world.perpetual), world.perpetual.pool.call.liquidity()) == (book, funds)
+
+
 @pytest.mark.parametrize("size", [LONG, SHORT, 33 * ONE // 7 // LOT * LOT, -(ONE // 3 // LOT * LOT)])
 def test_the_line_is_exact(world: World, size: int) -> None:
     margin = max(200, 200 * abs(size) // ONE)
@@ -199,7 +207,7 @@ def test_a_batch_is_the_sum_of_single_calls(world: World) -> None:
 
 def transfers_to(world: World, receipt: Receipt, account: str) -> list[int]:
     """Payments of the token."""
-    return [event.args.amount for event in receipt.events_of("Transfer") if event.args.to == account]
+    return [amount for _, to, amount in (event.args for event in receipt.events_of("Transfer")) if to == account]
 
 
 def test_each_of_a_batch_meets_what_the_one_before_left(world: World) -> None:

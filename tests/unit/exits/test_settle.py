@@ -39,6 +39,14 @@ def test_nothing_to_settle_while_the_market_lives(world: World) -> None:
     assert settle(world, world.perpetual, position, pending) == []
 
 
+def test_an_empty_batch_settles_nothing(world: World) -> None:
+    world.open()
+    end(world)
+    book, funds = series_of(world.perpetual), world.perpetual.pool.call.liquidity()
+    assert settle(world, world.perpetual) == []
+    assert (series_of(world.perpetual), world.perpetual.pool.call.liquidity()) == (book, funds)
+
+
 def test_the_end_of_a_market(world: World) -> None:
     market, pool, unit = world.perpetual.market, world.perpetual.pool, unit_of(world)
     long = world.open()

@@ -189,3 +189,12 @@ def test_new_market_lives_alone(world: World) -> None:
         )
     assert (caught.value.name, tuple(caught.value.values)) == ("LiquidityShort", (5_000 * TOKEN, 0))
     conserved(world, position)
+
+
+def test_whoever_deploys_a_factory_answers_for_its_code(world: World) -> None:
+    """Code is put together from any number of pieces; out of none comes a market that is registered, and empty."""
+    factory, config = world.deployment.deploy("Factory", [], [], []), fresh(world)
+    addresses = factory.call.marketOf(config)
+    assert tuple(factory.send.createMarket(config).return_value) == tuple(addresses)[:2]
+    assert [world.chain.code(address) for address in addresses] == [b""] * 3
+    assert factory.call.isMarket(addresses[0])

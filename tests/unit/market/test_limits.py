@@ -9,7 +9,7 @@ import pytest
 from bulkhead.chain import Revert
 from bulkhead.protocol import MarketContracts
 from tests.book import LOT, NOTHING, live_series, series_of
-from tests.unit.market.helpers import FUNDING_REFUSED, HIGH, LOW, MIN_SIZE, OPENING, OVER, TOKEN, UNIT
+from tests.unit.market.helpers import FUNDING_REFUSED, HIGH, LOW, MIN_SIZE, OPENING, OVER, TOKEN, UNIT, UNPROVEN
 from tests.unit.market.instrument import market_of
 from tests.world import MAX, ONE, PRICE, World
 
@@ -186,3 +186,32 @@ def test_an_entry_value_beyond_what_a_side_sums_voids_free_of_fee(world: World) 
     side = series_of(market).long
     assert (side.size, side.entry_value) == (most, sum(-(-size * mark // UNIT) for size in (most - ONE, ONE)))
     assert 2**88 - side.entry_value <= LOT * mark // UNIT + 1
+
+
+def test_a_notional_beyond_what_88_bits_count_is_refused_at_the_commit(world: World) -> None:
+    market, top = market_of(world), 2**111
+    most = (2**88 - 1) * UNIT // top // LOT * LOT
+    world.token.send.mint(world.trader, 10**26)
+    market.pool.send.deposit(2 * 10**25, world.trader, sender=world.trader)
+    leg = {"series": 0, "margin": 10**24, "reserve": 16 * 10**24, "maxPremium": MAX, "size": most + LOT}
+    band = {"market": market, "low": LOW, "high": top}
+    no("AmountTooLarge", (-(-(most + LOT) * top // UNIT),), world.request, leg, **band)
+    world.request(leg | {"size": most}, **band)
+    assert series_of(market).buys == most
+
+
+def test_an_entry_of_112_bits(world: World) -> None:
+    market = market_of(world, mark=(2**112 - 1,))
+    (position,) = ask(world, market, 0, size=MIN_SIZE, reserve=20)
+    world.execute(position, world.price(PRICE), market)
+    assert market.market.call.positionOf(position).entry == 2**112 - 1
+
+
+def test_at_an_entry_beyond_them_nothing_opens_and_the_order_can_only_die(world: World) -> None:
+    market = market_of(world, mark=(2**112,))
+    (position,) = ask(world, market, 0, size=MIN_SIZE, reserve=20)
+    no("AmountTooLarge", (2**112,), world.execute, position, world.price(PRICE), market)
+    world.wait(4_000)
+    void = world.execute(position, b"", market).event("OrderVoided").args
+    assert (void.kind, void.reason) == (OPENING, UNPROVEN)
+    assert market.market.call.positionOf(position) == OVER

@@ -55,6 +55,11 @@ def test_the_steepest_perpetual_has_rates_that_a_series_can_keep(world: World) -
         assert abs(funding) < 2**39 and borrow < 2**40
 
 
+def test_of_an_empty_pool_nothing_is_in_use(world: World) -> None:
+    empty = (0, ONE, 0, 0, 0, 0, 0)
+    assert world.perpetual.instrument.call.carry(empty, 0, 0) == (0, ONE // 50 // (365 * 86_400))
+
+
 @pytest.mark.parametrize(
     "rates",
     [(ONE + 1, ONE // 2, ONE // 4), (ONE // 4, ONE // 2, ONE // 8), (ONE, ONE // 2, ONE // 2), (ONE, ONE // 2, 0)],

@@ -31,6 +31,7 @@ def world(validators: int = 0, **build: Any) -> World:
     [
         (1, {}, "validators"),
         (3, {}, "validators"),
+        (6, {}, "validators"),
         (0, {"quorum": 1}, "quorum"),
         (2, {"quorum": 0}, "quorum"),
         (2, {"quorum": 2}, "quorum"),
@@ -418,6 +419,39 @@ def test_a_dead_primary(fault: str) -> None:
     assert w.check_outage() == (False, ["OutageStarted"])
 
 
+@pytest.mark.parametrize(
+    ("id_", "told"),
+    [
+        (2**80, ("PriceStale", (0, HEARTBEAT + 60))),
+        (0, ("PriceJumped", (2000 * E18, 0))),  # a round, but with none before it
+    ],
+)
+def test_a_primary_whose_newest_round_has_an_impossible_id(id_: int, told: Any) -> None:
+    w = world()
+    t = w.now
+    w.wait(10)
+    w.chain.set_code(w.primary.mock.address, always(id_, 2000 * E8, w.now, w.now, id_))
+    assert answer_of(w.contract.call.latest) == told
+    assert [event.name for event in w.contract.send.checkOutage().events] == ["OutageStarted"]
+    assert tuple(w.contract.call.last()) == (2000 * E18, t)
+
+
+def test_a_phase_of_more_than_16_bits_is_none() -> None:
+    w = world()
+    w.chain.set_code(w.primary.mock.address, always(2**16 - 1))
+    assert w.contract.call.commitment() == 2**16 - 1
+    w.chain.set_code(w.primary.mock.address, always(2**16))
+    assert answer_of(w.contract.call.commitment) == ("PriceStale", (0, HEARTBEAT + 60))
+
+
+def always(*words: int) -> bytes:
+    """Code that answers every question with the same words."""
+    code = b""
+    for i, word in enumerate(words):
+        code += b"\x7f" + word.to_bytes(32, "big") + b"\x60" + bytes([32 * i]) + b"\x52"  # MSTORE
+    return code + b"\x60" + bytes([32 * len(words)]) + b"\x5f\xf3"  # RETURN
+
+
 # --- sequencer
 
 
@@ -439,8 +473,9 @@ def test_row_25_sequencer_down_then_grace() -> None:
     assert w.first(t, r)[2] is True  # what was bound before is not touched
     w.at(until)
     assert w.ask("latest") == (2000 * E18, t + 10) and w.ask("commitment") == (1,)
-    w.sequencer.push(0, observed=0)
-    assert w.ask("latest") == ("InGrace", (2**256 - 1,))
+    for since in (0, w.now + 1):  # up since no time, or since one to come
+        w.sequencer.push(0, observed=since, transmitted=w.now)
+        assert w.ask("latest") == ("InGrace", (2**256 - 1,))
     w.sequencer.fail()
     assert w.ask("latest") == ("InGrace", (2**256 - 1,))
 

@@ -27,6 +27,31 @@ def test_a_scan_finds_exactly_the_unhealthy(world: World) -> None:
     lens = world.deployment.deploy("Lens")
     market, index, time = world.perpetual.market.address, PRICE * 89 // 100, world.chain.timestamp + 1
     assert lens.call.unhealthy(market, [safe, risky, world.trader], index, time) == [0b010]
+    opened = world.perpetual.market.call.positionOf(risky).time
+    scans = [lens.call.unhealthy(market, [risky], index, time) for time in (opened, opened + 1)]
+    assert scans == [[0], [1]]  # a price that is not later than the opening's liquidates nobody
     found = lens.call.healthOf(market, [safe, world.trader, risky], index, time)
     assert [health.position for health in found] == [safe, risky]
     assert found[0].equity >= found[0].maintenance > found[1].equity
+
+
+def test_an_option_that_is_paid_for_is_healthy_at_every_index(world: World) -> None:
+    position = world.open(market=world.dated, series=2, margin=6_000)  # strike 1,500: 502 each, paid for in full
+    lens = world.deployment.deploy("Lens")
+    assert lens.call.healthyRange(world.dated.market.address, position) == (0, 2**112 - 1)
+
+
+def test_one_whose_mark_is_fixed_below_its_need_is_healthy_at_none(world: World) -> None:
+    position = world.open(market=world.dated, series=2, margin=2_000)
+    world.walk_to(1_400 * ONE)
+    world.wait(world.expiry - world.chain.timestamp)
+    phase = world.oracle.call.commitment()
+    world.dated.instrument.send.fix(phase, world.price(1_400 * ONE))
+    lens = world.deployment.deploy("Lens")
+    assert lens.call.healthyRange(world.dated.market.address, position) == (1, 0)
+
+
+def test_a_scan_of_nothing_finds_nothing(world: World) -> None:
+    lens, market = world.deployment.deploy("Lens"), world.perpetual.market.address
+    assert lens.call.unhealthy(market, [], PRICE, NOW) == []
+    assert lens.call.healthOf(market, [], PRICE, NOW) == []

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from bulkhead.chain import Revert, RevmChain
+from bulkhead.protocol import MarketTerms
+from tests.book import LOT
 from tests.unit.exits.expect import Purses, carry_now, equity_down, unit_of, up
-from tests.world import HEARTBEAT, MAX, ONE, PRICE, World
+from tests.unit.market.instrument import market_of
+from tests.world import HEARTBEAT, MAX, NOW, ONE, PRICE, World
 
 VIRTUAL = 10**6
 DEVIATION = ONE // 200
@@ -44,6 +48,7 @@ def test_the_first_entry_and_what_it_is_worth(world: World) -> None:
     assert pool.call.asset() == world.token.address
     assert pool.call.totalSupply() == pool.call.balanceOf(world.provider) == MILLION * u * VIRTUAL
     assert pool.call.totalAssets() == MILLION * u
+    assert pool.call.worth(0, 0) == pool.call.worth(PRICE, NOW) == MILLION * u  # with nothing open whatever the price
     assert pool.call.convertToShares(u) == u * VIRTUAL
     assert pool.call.convertToAssets(u * VIRTUAL) == u
 
@@ -171,6 +176,17 @@ def test_total_assets_never_reverts(world: World) -> None:
     assert pool.call.totalAssets() == pool.call.liquidity()[1]
 
 
+def test_without_its_instrument_a_pool_still_tells_what_it_holds(world: World) -> None:
+    market = market_of(world)
+    world.open(market=market)
+    pool, held = market.pool, sum(market.pool.call.liquidity())
+    world.chain.set_code(market.instrument.address, b"")
+    with pytest.raises(Revert):
+        pool.call.worth(PRICE, world.chain.timestamp)
+    assert pool.call.totalAssets() == held
+    assert pool.call.maxDeposit(world.other) == 0
+
+
 # ---------------------------------------------------------------- donations and the first depositor
 
 
@@ -255,6 +271,28 @@ def test_exit_is_by_request_while_something_is_open_pending_or_asked(world: Worl
     assert pool.call.maxWithdraw(world.provider) == (MILLION - 100) * u
 
 
+def test_nobody_leaves_in_the_transaction_of_its_entry(world: World) -> None:
+    """It would take what a trade in between brings, with borrowed money."""
+    pool, u = world.perpetual.pool, world.unit
+    guest = world.deployment.deploy("AttackerMock")
+    world.token.send.mint(guest.address, 100 * u)
+    enter = [
+        (world.token.address, world.token.encode.approve(pool.address, 100 * u)),
+        (pool.address, pool.encode.deposit(100 * u, guest.address)),
+    ]
+    shares = 100 * u * VIRTUAL
+    for leave, error in (
+        (pool.encode.redeem(shares, guest.address, guest.address), "ExitByRequest"),
+        (pool.encode.withdraw(100 * u, guest.address, guest.address), "ExitByRequest"),
+        (pool.encode.requestRedeem(shares), "EnteredNow"),
+    ):
+        assert refusal(guest.send.run, [*enter, (pool.address, leave)]) == (error,)
+    guest.send.run(enter)
+    assert pool.call.maxRedeem(guest.address) == shares
+    guest.send.run([(pool.address, pool.encode.redeem(shares, guest.address, guest.address))])
+    assert world.balance(guest.address) == 100 * u
+
+
 # ---------------------------------------------------------------- exit by request
 
 
@@ -326,9 +364,9 @@ def test_the_proof_must_be_the_first_price_after_the_request(world: World) -> No
     pool.send.executeExit(good)
 
 
-def small() -> World:
+def small(terms: MarketTerms | None = None) -> World:
     """A pool of which nine tenths can be put to work by one order."""
-    world = World(RevmChain())
+    world = World(RevmChain(), terms=terms)
     pool, u = world.perpetual.pool, world.unit
     pool.send.redeem(990_000 * u * VIRTUAL, world.provider, world.provider, sender=world.provider)
     assert pool.call.liquidity() == (0, 10_000 * u)
@@ -375,6 +413,29 @@ def test_a_partial_exit_stays_first_in_line_and_is_repriced() -> None:
     assert second == (1, world.other, 100 * u * VIRTUAL, left - u, u)
     assert pool.call.totalSupply() == 0
     assert pool.call.liquidity() == (0, world.balance(pool.address))
+
+
+def test_a_share_worth_nothing_waits_while_something_is_open_and_then_leaves_with_nothing() -> None:
+    """All that the pool has is the reserve of one position, which has won it."""
+    free = {"open_fee": Decimal(0), "close_fee": Decimal(0), "largest_utilisation": Decimal(1)}
+    world = small(MarketTerms(**free))
+    market, pool, u = world.perpetual.market, world.perpetual.pool, world.unit
+    position = world.open(reserve=10_000)
+    assert pool.call.liquidity() == (10_000 * u, 0)
+    world.walk_to(3_200 * ONE)
+    assert pool.call.worth(3_200 * ONE, world.chain.timestamp) == pool.call.totalAssets() == 0
+    shares = pool.call.balanceOf(world.provider)
+    pool.send.requestRedeem(shares, sender=world.provider)
+    proof = world.price(3_200 * ONE)
+    assert refusal(pool.send.executeExit, proof, sender=world.keeper) == ("NothingToRedeem",)
+    # It could still lose; once it has been paid that is final, and nobody is paid for saying so.
+    market.send.closeAtReserve(position, sender=world.keeper)
+    assert (pool.call.liquidity(), world.balance(pool.address)) == ((0, 0), 0)
+    purses = Purses(world, world.provider, world.keeper)
+    paid = pool.send.executeExit(b"", sender=world.keeper).event("ExitPaid")
+    assert paid.args == (0, world.provider, shares, 0, 0)
+    assert purses.gained() == [0, 0]
+    assert (pool.call.totalSupply(), pool.call.exitOf(0)[1]) == (0, 1)
 
 
 def test_a_refused_payment_waits_for_its_owner(world: World) -> None:
@@ -500,6 +561,24 @@ def test_openings_stop_at_the_cap_of_utilisation() -> None:
     assert wrong == ("UtilisationAboveCap", over, 9 * ONE // 10)
     raised(position, room, sender=world.trader)
     assert pool.call.liquidity() == (8_800 * u + room, held - 8_800 * u - room)
+
+
+def test_a_pool_commits_half_of_what_its_word_holds(world: World) -> None:
+    """It may be filled again once something is committed; the sum counts all the same."""
+    market, who, capacity = market_of(world), world.trader, 2**87 - 1
+    pool = market.pool
+    world.token.send.mint(who, 2**89)
+    pool.send.deposit(pool.call.maxDeposit(who), who, sender=who)
+    size = capacity * 10**30 // 2**111 // LOT * LOT + LOT  # worth the capacity at the top of the band
+    leg = {"series": 0, "size": size, "margin": 10**24, "reserve": capacity * 9 // 10, "maxPremium": MAX}
+    band = {"market": market, "low": 1_800 * ONE, "high": 2**111}
+    world.request(leg, **band)
+    pool.send.deposit(pool.call.maxDeposit(who), who, sender=who)
+    rest = capacity - leg["reserve"]
+    wrong = refusal(world.request, leg | {"reserve": rest + 1}, **band)
+    assert wrong == ("LiquidityShort", rest + 1, capacity)
+    world.request(leg | {"reserve": rest}, **band)
+    assert pool.call.liquidity() == (capacity, capacity - rest)
 
 
 # ---------------------------------------------------------------- strangers

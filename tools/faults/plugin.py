@@ -1,0 +1,47 @@
+"""A pytest plugin: the tests run on a copy of the contracts with a fault in it, and their results are written down.
+
+The environment names the copy. A test has seen the fault if it fails by an assertion, if the contracts refuse a call
+that it needs, or if an event that it asks for is not there; one that cannot be set up, or that breaks in another way,
+proves nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from bulkhead import build
+from bulkhead.chain import ChainError
+from tools.coverage.instrumented import use_copy
+from tools.coverage.plugin import lift_limits
+
+COPY = "BULKHEAD_FAULT"
+RESULT = "result.json"
+SEES = (AssertionError, pytest.fail.Exception, ChainError)
+
+_seen: dict[str, list[str]] = {"caught": [], "broken": []}
+
+
+def pytest_configure() -> None:
+    use_copy(Path(os.environ[COPY]))
+    lift_limits()
+    try:
+        build.build()
+    except build.BuildError as error:
+        pytest.exit(f"does not compile: {error}", returncode=pytest.ExitCode.INTERNAL_ERROR)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport:  # type: ignore[misc]
+    report: pytest.TestReport = yield
+    if call.excinfo is not None:
+        caught = call.when == "call" and call.excinfo.errisinstance(SEES)
+        _seen["caught" if caught else "broken"].append(item.nodeid)
+    return report
+
+
+def pytest_sessionfinish() -> None:
+    (Path(os.environ[COPY]) / RESULT).write_text(json.dumps(_seen))
