@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from bulkhead.chain import Contract, LocalChain, Receipt
 from bulkhead.model.oracles.oracle import encode_proof
-from bulkhead.protocol import Deployment, MarketContracts, MarketTerms
+from bulkhead.protocol import Deployment, MarketContracts, MarketTerms, OracleTerms
 
 ONE = 10**18
 MAX = 2**64 - 1
@@ -48,7 +47,7 @@ class World:
         self.feed.push(PRICE)
         self.wait(60)
         self.feed.push(PRICE)
-        self.oracle = self.deployment.deploy("Oracle", self.oracle_settings())
+        self.oracle = self.deployment.oracle(self.feed.proxy.address, self.oracle_terms())
         self.perpetual = self.deployment.perpetual_market(self.token, self.oracle, terms)
         self.expiry = NOW + 30 * 86_400
         dated = self.deployment.deploy("DatedCall", self.oracle.address, self.expiry)
@@ -64,21 +63,9 @@ class World:
         for market in (self.perpetual, self.dated):
             market.pool.send.deposit(1_000_000 * self.unit, self.provider, sender=self.provider)
 
-    def oracle_settings(self) -> dict[str, Any]:
+    def oracle_terms(self) -> OracleTerms:
         """One feed, alone."""
-        primary = {"proxy": self.feed.proxy.address, "heartbeat": HEARTBEAT, "minAnswer": 1, "maxAnswer": 10**20}
-        return {
-            "primary": primary,
-            "validators": [],
-            "deviation": ONE // 200,
-            "spread": 0,
-            "quorum": 0,
-            "maxAge": HEARTBEAT,
-            "jumpLimit": ONE // 10,
-            "sequencer": "0x" + "00" * 20,
-            "grace": 0,
-            "outageLimit": 86_400,
-        }
+        return OracleTerms()
 
     def wait(self, seconds: int) -> None:
         """Lets time pass."""

@@ -84,7 +84,7 @@ class Pair:
         for time in (NOW, NOW + 60):
             chain.set_time(time)
             self.feed.send.push(PRICE // 10**10, time, time)
-        self.oracle = deployment.deploy("Oracle", self._oracle_settings())
+        self.oracle = deployment.oracle(self.feed.address)
         self.contracts = deployment.perpetual_market(self.token, self.oracle)
         self.operators = deployment.operators
         self.actors = Actors(*(chain.new_account(name) for name in Actors._fields))
@@ -101,21 +101,6 @@ class Pair:
         }
         self.begin()
 
-    def _oracle_settings(self) -> dict[str, Any]:
-        primary = {"proxy": self.feed.address, "heartbeat": HEARTBEAT, "minAnswer": 1, "maxAnswer": 10**20}
-        return {
-            "primary": primary,
-            "validators": [],
-            "deviation": ONE // 200,
-            "spread": 0,
-            "quorum": 0,
-            "maxAge": HEARTBEAT,
-            "jumpLimit": ONE // 10,
-            "sequencer": "0x" + "00" * 20,
-            "grace": 0,
-            "outageLimit": 86_400,
-        }
-
     def _vault(self, nonce: int) -> str:
         number = bytes([nonce]) if nonce < 128 else bytes([0x81, nonce])
         payload = b"\x94" + bytes.fromhex(self.contracts.market.address[2:]) + number
@@ -130,7 +115,7 @@ class Pair:
         for time in (NOW, NOW + 60):
             feed.push(PRICE // 10**10, time, time)
         settings = OracleSettings(
-            Config(feed, HEARTBEAT, 1, 10**20), [], ONE // 200, 0, 0, HEARTBEAT, ONE // 10, None, 0, 86_400
+            Config(feed, HEARTBEAT, 0, 10**20), [], ONE // 200, 0, 0, HEARTBEAT, ONE // 10, None, 600, 86_400
         )
         oracle = Oracle(settings, chain)
         config = MarketConfig(**{n: contracts.config[camel(n)] for n in MarketConfig.__dataclass_fields__})

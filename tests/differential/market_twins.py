@@ -63,7 +63,7 @@ class Twins:
             self.feed.push(PRICE // 10**10, time, time)
         self.oracle = Oracle(
             OracleSettings(
-                Config(self.feed, HEARTBEAT, 1, 10**20), [], ONE // 200, 0, 0, HEARTBEAT, ONE // 10, None, 0, 86_400
+                Config(self.feed, HEARTBEAT, 0, 10**20), [], ONE // 200, 0, 0, HEARTBEAT, ONE // 10, None, 600, 86_400
             ),
             world.chain,
         )

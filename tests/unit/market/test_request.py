@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from bulkhead.chain import Revert, RevmChain
+from bulkhead.protocol import OracleTerms
 from tests.book import LOT, kept_down, kept_up, live_series, series_of
 from tests.unit.market.helpers import (
     ACTION_CLOSE,
@@ -318,10 +319,10 @@ def test_a_price_that_is_stale_or_jumped_refuses_no_request(world: World, fault:
 class Chained(World):
     """On an L2: its oracle watches a sequencer."""
 
-    def oracle_settings(self) -> dict[str, Any]:
+    def oracle_terms(self) -> OracleTerms:
         self.sequencer = Feed(self.chain, self.deployment.deploy("FeedProxyMock", 0))
         self.sequencer.proxy.send.push(0, NOW - 1_000, NOW - 1_000)
-        return {**super().oracle_settings(), "sequencer": self.sequencer.proxy.address, "grace": 600}
+        return OracleTerms(sequencer=self.sequencer.proxy.address, grace=600)
 
 
 def test_nothing_is_committed_while_the_sequencer_is_down_or_in_grace() -> None:
