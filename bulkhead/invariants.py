@@ -805,7 +805,7 @@ def _ramp(before: State, action: Action, after: State) -> str | None:
 def _share_price(before: State, action: Action, after: State) -> str | None:
     if not action.done or action.name not in {"deposit", "mint", "redeem", "withdraw", "execute_exit"}:
         return None
-    if before.index == 0 and before.busy:
+    if before.busy and (before.index == 0 or (before.index, before.time) != (after.index, after.time)):
         return None
     if before.busy == 0:
         old, new = before.held, after.held

@@ -158,6 +158,8 @@ class Pair:
         contract, functions = self._functions[part]
         twin = self.model if part == "market" else self.model.pool
         function = functions[camel(name)]
+        if self.state.time != self.chain.timestamp:
+            self.state = State.of(self.model)  # a step begins where time and prices have got to
         foreseen: Any
         try:
             foreseen, done = getattr(twin, name)(*args, sender=sender), True
