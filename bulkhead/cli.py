@@ -71,24 +71,19 @@ def parser() -> argparse.ArgumentParser:
             help="a node of its own, or the EVM in this process, faster (default: anvil)",
         )
         command.set_defaults(run=_drive)
-    command = commands.add_parser(
-        "deploy",
-        help="factory and markets to a network, step by step",
-        description=deploy.DESCRIPTION,
-        epilog=deploy.EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    deploy.add_arguments(command)
-    command.set_defaults(run=deploy.run)
-    command = commands.add_parser(
-        "fuzz",
-        help="random histories against the model and every invariant",
-        description=fuzz.DESCRIPTION,
-        epilog=fuzz.EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    fuzz.add_arguments(command)
-    command.set_defaults(run=fuzz.run)
+    for name, module, summary in (
+        ("deploy", deploy, "factory and markets to a network, step by step"),
+        ("fuzz", fuzz, "random histories against the model and every invariant"),
+    ):
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=module.DESCRIPTION,
+            epilog=module.EXAMPLES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
     return top
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from bulkhead.model.errors import ModelError
 from bulkhead.model.interfaces.market import Order, OrderKind, Position, Status
 from bulkhead.model.interfaces.pool import Exit
 from bulkhead.model.libraries import bands, book, position_math
@@ -65,7 +66,7 @@ class State:
         pool, token = market.pool, market.token
         try:
             index, at = market.oracle.latest()
-        except Exception:  # a price that is missing, for whatever reason, is no price
+        except ModelError:  # a price that is missing, for whatever reason, is no price
             index, at = 0, 0
         return State(
             market,
@@ -810,7 +811,6 @@ def _share_price(before: State, action: Action, after: State) -> str | None:
     if before.busy == 0:
         old, new = before.held, after.held
     else:
-        old = new = 0
         old, new = before.held - _gains(before), after.held - _gains(after)
         if old <= 0:
             return None

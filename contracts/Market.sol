@@ -6,7 +6,6 @@ import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IER
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {Clones} from "@openzeppelin/contracts/proxy/Clones.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
-import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {IInstrument, Snapshot} from "./interfaces/IInstrument.sol";
 import {IMarginModel} from "./interfaces/IMarginModel.sol";
@@ -39,7 +38,6 @@ contract Market is IMarket, ReentrancyGuardTransient {
     using Book for Carry;
     using Book for Series;
     using PositionStore for Words;
-    using SafeCast for uint256;
     using SafeERC20 for IERC20;
 
     uint256 private constant ONE = 1e18;

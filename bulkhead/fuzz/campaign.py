@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.queues import Queue
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
 from bulkhead.fuzz.machine import Machine
@@ -38,6 +39,12 @@ MUST_REACH = (
 DECIMALS = (6, 18)
 #: The form of a history; a file of another one is refused.
 VERSION = 1
+#: Seconds that a failure is made shorter for, and that a worker may be late beyond them.
+SHRINKING, PATIENCE = 30.0, 60.0
+
+
+class WorkerLost(RuntimeError):
+    """A process of the campaign has crashed or hangs: what it would have found is not known."""
 
 
 @dataclass
@@ -96,7 +103,7 @@ def play(machine: Machine, words: Iterable[int]) -> str | None:
     return None
 
 
-def shrink(machine: Machine, words: tuple[int, ...], seconds: float = 30) -> tuple[int, ...]:
+def shrink(machine: Machine, words: tuple[int, ...], seconds: float = SHRINKING) -> tuple[int, ...]:
     """Leaves out words as long as the history goes wrong: first long runs of them, then single ones; for so long."""
     until = time.monotonic() + seconds
     size = len(words) // 2
@@ -147,6 +154,8 @@ def run(seed: int, seconds: float, workers: int, length: int = 300, calls: int =
     """A campaign; gives the sum of all reports again and again while it lasts. Ends early at a failure.
 
     seconds, calls  it stops at whichever comes first
+
+    Raises WorkerLost.
     """
     context = multiprocessing.get_context("spawn")
     queue: Queue[Report] = context.Queue()
@@ -163,11 +172,15 @@ def run(seed: int, seconds: float, workers: int, length: int = 300, calls: int =
         while any(process.is_alive() for process in processes) or not queue.empty():
             try:
                 total.add(queue.get(timeout=0.5))
-            except Exception:  # nothing new: a queue says so by raising
+            except Empty:
+                if time.monotonic() > until + SHRINKING + PATIENCE:
+                    raise WorkerLost("A worker does not come to an end: a step must hang.") from None
                 continue
             yield total
             if total.failures:
                 return
+        if any(process.exitcode for process in processes):
+            raise WorkerLost("A worker stopped with an error of its own, which is told above.")
     finally:
         for process in processes:
             process.terminate()

@@ -8,6 +8,10 @@ import secrets
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bulkhead.fuzz.campaign import Report
 
 DESCRIPTION = """\
 Plays random histories on the contracts and on their exact Python model at once, in this machine's memory: traders,
@@ -56,16 +60,22 @@ def run(options: argparse.Namespace) -> int:
     seconds = options.seconds or (60.0 if options.calls is None else 86_400.0)
     print(f"seed {seed}, {workers} workers, histories of up to {options.length} steps")
     begun, total = time.monotonic(), campaign.Report()
-    for total in campaign.run(seed, seconds, workers, options.length, calls):
-        if sys.stdout.isatty():
-            print(f"\r{_line(total, begun, workers)}", end="", flush=True)
+    lost = None
+    try:
+        for total in campaign.run(seed, seconds, workers, options.length, calls):
+            if sys.stdout.isatty():
+                print(f"\r{_line(total, begun, workers)}", end="", flush=True)
+    except campaign.WorkerLost as error:
+        lost = error  # what the others found is told first
     print(("\r" if sys.stdout.isatty() else "") + _line(total, begun, workers))
     _table(total)
     for failure in total.failures:
         data, test = campaign.save(failure, options.out)
         print(failure.story)
         print(f"FOUND, {len(failure.words)} steps: replay it with `bulkhead fuzz --replay {data}`; as a test: {test}")
-    if total.failures:
+    if lost is not None:
+        print(f"FAILED: {lost}", file=sys.stderr)
+    if total.failures or lost is not None:
         return 1
     if total.calls >= ENOUGH and total.missed:
         print(f"FAILED: never reached: {', '.join(total.missed)}", file=sys.stderr)
@@ -73,10 +83,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _line(total: object, begun: float, workers: int) -> str:
-    from bulkhead.fuzz.campaign import Report
-
-    assert isinstance(total, Report)
+def _line(total: Report, begun: float, workers: int) -> str:
     passed = max(time.monotonic() - begun, 1e-9)
     good = sum(total.succeeded.values()) / max(total.calls, 1)
     return (
@@ -86,13 +93,10 @@ def _line(total: object, begun: float, workers: int) -> str:
     )
 
 
-def _table(total: object) -> None:
+def _table(total: Report) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from bulkhead.fuzz.campaign import Report
-
-    assert isinstance(total, Report)
     console = Console(highlight=False)
     table = Table("function", "calls", "went through", box=None, padding=(0, 2))
     for name, times in total.names.most_common():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 from bulkhead.fuzz.pair import HEARTBEAT, ONE, Pair
 from bulkhead.model.interfaces.market import Leg, Position, Status
@@ -67,7 +68,7 @@ class Machine:
         self._kinds[word % len(self._kinds)](rng)
         self.alive += len(self.pair.model._positions)
 
-    def _do(self, part: str, name: str, *args: object, sender: str) -> bool:
+    def _do(self, part: str, name: str, *args: Any, sender: str) -> bool:
         before = self.pair.state
         done, _ = self.pair.do(part, name, *args, sender=sender)
         self.calls += 1
@@ -77,18 +78,18 @@ class Machine:
             self._notice(name, args, before.positions)
         return done
 
-    def _notice(self, name: str, args: tuple[object, ...], before: dict[str, Position]) -> None:
+    def _notice(self, name: str, args: tuple[Any, ...], before: dict[str, Position]) -> None:
         """Counts the states that a campaign has to reach."""
         after = self.pair.model._positions
         if name == "liquidate":
-            for vault in args[0]:  # type: ignore[attr-defined]
+            for vault in args[0]:
                 old, new = before.get(vault), after.get(vault)
                 if old is not None and new is None:
                     self.reached["liquidated in full"] += 1
                 elif old is not None and new is not None and new.size != old.size:
                     self.reached["liquidated in part"] += 1
         elif name == "execute":
-            vault = str(args[0])
+            vault = args[0]
             old, new = before[vault], after.get(vault)
             kind = "open" if old.status == Status.PENDING else "order"
             outcome = "over" if new is None else "smaller" if new.size != old.size else new.status.name.lower()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from eth_hash.auto import keccak
@@ -135,6 +135,7 @@ class Pair:
             chain,
             lambda n: self._vaults[n - 1],
         )
+        self.model_oracle = oracle
         self.model_feed, self.price, self.steps = feed, PRICE, list[str]()
         self.proofs: list[tuple[int, bytes]] = []
         for account in actors[:4]:
@@ -283,7 +284,7 @@ class Pair:
         for seconds in (HEARTBEAT + 1, 86_400):
             self.wait(seconds)
             self.oracle.send.checkOutage()
-            self.model.oracle.check_outage()  # type: ignore[attr-defined]
+            self.model_oracle.check_outage()
         self.steps.append("the market ends")
         self.state = State.of(self.model)
 
@@ -301,9 +302,6 @@ def _lanes(live: Sequence[int]) -> int:
     for id in live:
         word = word << 25 | 1 << 24 | id
     return word
-
-
-_TUPLES: dict[type, Callable[[Any], tuple[Any, ...]]] = {}
 
 
 def _plain(value: Any) -> Any:

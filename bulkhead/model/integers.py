@@ -16,10 +16,6 @@ class SafeCastOverflowedUintDowncast(ModelError):
     """bits, value."""
 
 
-class SafeCastOverflowedIntDowncast(ModelError):
-    """bits, value."""
-
-
 def unsigned(value: int, bits: int = 256) -> int:
     """The result of checked arithmetic in uintN. Raises Panic."""
     if value < 0 or value >> bits:
@@ -49,13 +45,6 @@ def to_uint(value: int, bits: int) -> int:
     """SafeCast of a uint256 to uintN. Raises SafeCastOverflowedUintDowncast."""
     if value >> bits:
         raise SafeCastOverflowedUintDowncast(bits, value)
-    return value
-
-
-def to_int(value: int, bits: int) -> int:
-    """SafeCast of an int256 to intN. Raises SafeCastOverflowedIntDowncast."""
-    if not -(1 << bits - 1) <= value < 1 << bits - 1:
-        raise SafeCastOverflowedIntDowncast(bits, value)
     return value
 
 

@@ -127,6 +127,24 @@ def test_a_file_that_is_no_history_is_refused(
     assert main(["fuzz", "--workers", "0"]) == 2
 
 
+def test_a_worker_that_is_lost_fails_the_campaign(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A campaign of which a process has crashed or hangs has not found nothing."""
+    with pytest.raises(campaign.WorkerLost, match="error of its own"):
+        list(campaign.run(1, 30, 1, length=None))  # type: ignore[arg-type]
+    monkeypatch.setattr(campaign, "SHRINKING", -60.0)  # workers take longer than no time to start
+    with pytest.raises(campaign.WorkerLost, match="must hang"):
+        list(campaign.run(1, 0.0, 1))
+
+    def lost(*_: Any) -> Any:
+        raise campaign.WorkerLost("A worker is lost.")
+
+    monkeypatch.setattr(campaign, "run", lost)
+    assert main(["fuzz", "--out", str(tmp_path)]) == 1
+    assert "FAILED: A worker is lost." in capsys.readouterr().err
+
+
 def test_the_command_runs_a_campaign(tmp_path: Path) -> None:
     done = subprocess.run(
         [
