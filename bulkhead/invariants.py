@@ -9,8 +9,9 @@ Ids are those of docs/spec.md where a promise has one; the others name what they
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from bulkhead.model.errors import ModelError
 from bulkhead.model.interfaces.market import Order, OrderKind, Position, Status
@@ -108,12 +109,52 @@ class State:
         return self.idle + self.committed + self.owed
 
     def equity(self, p: Position, index: int, time: int) -> int:
-        """Unclamped, token units."""
-        market = self.market
-        mark = market.instrument.mark(p.series, index, time)
-        carry = book.carry_at(self.series[p.series], self.time)
-        gain = position_math.gain_down(p.size, p.entry, mark, market.unit)
-        return p.margin + gain - book.carry_up(carry, p, index, market.unit)
+        """Unclamped, token units. In plain numbers, apart from the twin's own arithmetic."""
+        unit, series = self.market.unit, self.series[p.series]
+        mark = self.market.instrument.mark(p.series, index, time)
+        elapsed = max(self.time - series.time, 0)
+        funding = series.funding + series.funding_rate * elapsed - p.funding * book.KEPT
+        borrowing = min(series.borrowing + series.borrow_rate * elapsed, book.MAX_UINT64) - p.borrowing * book.KEPT
+        owed = funding if p.size > 0 else -funding
+        value = abs(p.size) * index
+        value = -(-value // unit) if owed > 0 else value // unit  # up where the trader pays
+        carry = -(-value * owed // ONE) - (-p.reserve * borrowing // ONE)
+        return p.margin + p.size * (mark - p.entry) // unit - carry
+
+    @cached_property
+    def equities(self) -> dict[str, int]:
+        """Of every open position at the newest price; there must be one."""
+        return {vault: self.equity(p, self.index, self.at) for vault, p in self.open()}
+
+    @cached_property
+    def worth(self) -> int:
+        """Of the pool at the newest price; there must be one."""
+        return self.market.pool.worth(self.index, self.at)
+
+    @cached_property
+    def sums(self) -> dict[tuple[int, bool], list[int]]:
+        """By series and side (True: long), of open positions: lots, margin / 256, reserve, entry value, funding and
+        borrowing at entry."""
+        unit, found = self.market.unit, {(id, side): [0] * 6 for id in self.series for side in (True, False)}
+        for p in self.positions.values():
+            if p.status == Status.OPEN:
+                size = abs(p.size)
+                total, lots = found[p.series, p.size > 0], size // LOT
+                total[0] += lots
+                total[1] += p.margin >> 8
+                total[2] += p.reserve
+                total[3] += -(-size * p.entry // unit)
+                total[4] += lots * p.funding
+                total[5] += p.reserve * p.borrowing
+        return found
+
+    def moved(self, before: State) -> dict[str, int]:
+        """Tokens that each account has gained (lost: negative) since an earlier state."""
+        if self.__dict__.get("_before") is not before:
+            was = before.tokens
+            moved = {who: has - was.get(who, 0) for who, has in self.tokens.items() if has != was.get(who, 0)}
+            self.__dict__.update(_before=before, _moved=moved)
+        return self.__dict__["_moved"]  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
@@ -132,17 +173,22 @@ class Action:
 _FIELDS = tuple(name for name in State.__dataclass_fields__ if name != "market")
 
 Check = Callable[[State], str | None]
+Each = Callable[[State, str, Position, Order], str | None]
 Rule = Callable[[State, Action, State], str | None]
 
 
 @dataclass(frozen=True)
 class Invariant:
-    """Holds of every state; `reads` are the fields of a state that it looks at."""
+    """Holds of every state; `reads` are the fields of a state that it looks at.
+
+    each  where it looks at one position at a time, the check of one: vault, position, order
+    """
 
     id: str
     sentence: str
     check: Check
     reads: frozenset[str]
+    each: Each | None = None
 
 
 @dataclass(frozen=True)
@@ -156,6 +202,8 @@ class Transition:
 
 INVARIANTS: list[Invariant] = []
 TRANSITIONS: list[Transition] = []
+#: Of a step that was made in another market.
+ELSEWHERE: list[Transition] = []
 
 
 def _invariant(id: str, sentence: str, reads: str) -> Callable[[Check], Check]:
@@ -166,9 +214,28 @@ def _invariant(id: str, sentence: str, reads: str) -> Callable[[Check], Check]:
     return register
 
 
-def _transition(id: str, sentence: str) -> Callable[[Rule], Rule]:
+def _of_each(id: str, sentence: str, reads: str) -> Callable[[Each], Each]:
+    def register(each: Each) -> Each:
+        def check(s: State) -> str | None:
+            return _first(each, s, s.positions)
+
+        INVARIANTS.append(Invariant(id, sentence, check, frozenset(reads.split()), each))
+        return each
+
+    return register
+
+
+def _first(each: Each, s: State, vaults: Iterable[str]) -> str | None:
+    """The first that is wrong."""
+    for vault in vaults:
+        if (wrong := each(s, vault, s.positions[vault], s.orders.get(vault, _NO_ORDER))) is not None:
+            return f"{vault} {wrong}"
+    return None
+
+
+def _transition(id: str, sentence: str, rules: list[Transition] = TRANSITIONS) -> Callable[[Rule], Rule]:
     def register(check: Rule) -> Rule:
-        TRANSITIONS.append(Transition(id, sentence, check))
+        rules.append(Transition(id, sentence, check))
         return check
 
     return register
@@ -176,17 +243,44 @@ def _transition(id: str, sentence: str) -> Callable[[Rule], Rule]:
 
 def broken(state: State, since: State | None = None) -> list[str]:
     """Invariants that a state breaks: "id: what is wrong". Those that look at nothing that has changed `since` a state
-    in which all held are not asked again."""
-    asked = INVARIANTS
-    if since is not None:
-        changed = {name for name in _FIELDS if getattr(state, name) != getattr(since, name)}
-        asked = [one for one in INVARIANTS if not changed.isdisjoint(one.reads)]
-    return [f"{one.id}: {wrong}" for one in asked if (wrong := one.check(state)) is not None]
+    in which all held are not asked again, nor are they of positions that are as they were."""
+    if since is None:
+        return [f"{one.id}: {wrong}" for one in INVARIANTS if (wrong := one.check(state)) is not None]
+    changed = {name for name in _FIELDS if getattr(state, name) != getattr(since, name)}
+    if not changed:
+        return []
+    vaults: list[str] | None = None
+    found = []
+    for one in INVARIANTS:
+        if changed.isdisjoint(one.reads):
+            continue
+        if one.each is None:
+            wrong = one.check(state)
+        else:
+            if vaults is None:
+                vaults = _altered(since, state)
+            wrong = _first(one.each, state, vaults)
+        if wrong is not None:
+            found.append(f"{one.id}: {wrong}")
+    return found
 
 
-def broken_by(before: State, action: Action, after: State) -> list[str]:
+def _altered(before: State, after: State) -> list[str]:
+    """Vaults of the later state in which something is not what it was."""
+    moved = after.moved(before)
+    return [
+        vault
+        for vault, p in after.positions.items()
+        if vault in moved
+        or before.positions.get(vault) != p
+        or before.orders.get(vault) != after.orders.get(vault)
+        or before.claims.get(vault) != after.claims.get(vault)
+    ]
+
+
+def broken_by(before: State, action: Action, after: State, rules: list[Transition] = TRANSITIONS) -> list[str]:
     """Rules that a step breaks: "id: what is wrong". A refused call has one rule alone: it changes nothing."""
-    rules = TRANSITIONS if action.done else TRANSITIONS[:1]
+    rules = rules if action.done else TRANSITIONS[:1]
     return [f"{one.id}: {wrong}" for one in rules if (wrong := one.check(before, action, after)) is not None]
 
 
@@ -197,14 +291,11 @@ def _differ(what: str, is_: object, should: object) -> str | None:
 # --- vaults and tokens
 
 
-@_invariant("SAFE-1", "A vault holds at least margin, reserve and what is claimable.", "positions claims tokens")
-def _vaults_hold(s: State) -> str | None:
-    for vault, p in s.positions.items():
-        claim = s.claims.get(vault, _NO_CLAIM)
-        due = p.margin + claim.trader + claim.pool + (p.reserve if p.status == Status.OPEN else 0)
-        if s.balance(vault) < due:
-            return f"{vault} holds {s.balance(vault)} of {due}"
-    return None
+@_of_each("SAFE-1", "A vault holds at least margin, reserve and what is claimable.", "positions claims tokens")
+def _vaults_hold(s: State, vault: str, p: Position, order: Order) -> str | None:
+    claim = s.claims.get(vault, _NO_CLAIM)
+    due = p.margin + claim.trader + claim.pool + (p.reserve if p.status == Status.OPEN else 0)
+    return f"holds {s.balance(vault)} of {due}" if s.balance(vault) < due else None
 
 
 @_invariant("SAFE-1c", "A vault whose position is over holds at least what is claimable.", "positions claims tokens")
@@ -246,8 +337,7 @@ def _bounded_loss(s: State) -> str | None:
     if s.index == 0:
         return None
     floor = s.held - sum(p.reserve for _, p in s.open())
-    worth = s.market.pool.worth(s.index, s.at)
-    return None if worth >= floor else f"worth {worth} below {floor}"
+    return None if s.worth >= floor else f"worth {s.worth} below {floor}"
 
 
 @_invariant(
@@ -259,8 +349,7 @@ def _bounded_gain(s: State) -> str | None:
     if s.index == 0:
         return None
     ceiling = s.held + sum(p.margin for _, p in s.open())
-    worth = s.market.pool.worth(s.index, s.at)
-    return None if worth <= ceiling else f"worth {worth} above {ceiling}"
+    return None if s.worth <= ceiling else f"worth {s.worth} above {ceiling}"
 
 
 # --- the pool's sums
@@ -330,39 +419,40 @@ def _last_index(s: State) -> str | None:
 def _worth(s: State) -> str | None:
     if s.index == 0:
         return None
-    gains, beyond, count = 0, False, 0
-    for _, p in s.open():
-        equity = s.equity(p, s.index, s.at)
-        beyond |= not 0 <= equity <= p.margin + p.reserve
-        gains += equity - p.margin
-        count += 1
-    if beyond:
-        return None  # positions that wait for liquidation or for their reserve
-    worth, alone = s.market.pool.worth(s.index, s.at), s.held - gains
+    gains: dict[tuple[int, bool], int] = {}
+    for vault, equity in s.equities.items():
+        p = s.positions[vault]
+        if not 0 <= equity <= p.margin + p.reserve:
+            return None  # one that waits for liquidation or for its reserve
+        side = p.series, p.size > 0
+        gains[side] = gains.get(side, 0) + equity - p.margin
+    alone, count = s.held, len(s.equities)
+    for (id, is_long), gain in gains.items():
+        side_ = s.series[id].long if is_long else s.series[id].short
+        alone -= max(min(gain, side_.reserve), -(side_.margin << 8))
     # Per position: a unit for its entry value and its gain, two for its carry, and what a kept index rounds away.
     room = 4 * count + 4 + 2 * s.index * count * LOT // (s.market.unit * 10**8)
-    return None if abs(worth - alone) <= room else f"worth {worth}, one by one {alone}"
+    return None if abs(s.worth - alone) <= room else f"worth {s.worth}, one by one {alone}"
 
 
 # --- the sums of a series
 
 
-def _sums(s: State, term: Callable[[Position], int], lane: Callable[[Side], int], what: str) -> str | None:
-    for id, series in s.series.items():
-        for is_long, side in ((True, series.long), (False, series.short)):
-            terms = (term(p) for _, p in s.open() if p.series == id and (p.size > 0) == is_long)
-            if wrong := _differ(f"{what} of series {id}, {'long' if is_long else 'short'},", lane(side), sum(terms)):
-                return wrong
+def _sums(s: State, place: int, lane: Callable[[Side], int], what: str) -> str | None:
+    for (id, is_long), total in s.sums.items():
+        series = s.series[id]
+        if lane(series.long if is_long else series.short) != total[place]:
+            side = "long" if is_long else "short"
+            return f"{what} of series {id}, {side}, is not {total[place]}"
     return None
 
 
 @_invariant("BOOK-1", "A series' open sizes are those of its positions.", "series positions")
 def _sizes(s: State) -> str | None:
-    for id, series in s.series.items():
-        sizes = [p.size // LOT for _, p in s.open() if p.series == id]
-        longs, shorts = sum(size for size in sizes if size > 0), -sum(size for size in sizes if size < 0)
-        if (series.long_lots, series.short_lots) != (longs, shorts):
-            return f"series {id} has {series.long_lots}, {series.short_lots} lots, its positions {longs}, {shorts}"
+    for (id, is_long), (lots, *_) in s.sums.items():
+        series = s.series[id]
+        if lots != (series.long_lots if is_long else series.short_lots):
+            return f"series {id} has {series.long_lots}, {series.short_lots} lots, not {lots}"
     return None
 
 
@@ -383,29 +473,27 @@ def _pending(s: State) -> str | None:
 
 @_invariant("BOOK-3", "A side's margin is that of its positions, in units of 256.", "series positions")
 def _margins(s: State) -> str | None:
-    return _sums(s, lambda p: p.margin >> 8, lambda side: side.margin, "margin")
+    return _sums(s, 1, lambda side: side.margin, "margin")
 
 
 @_invariant("BOOK-4", "A side's reserve is that of its positions.", "series positions")
 def _reserves(s: State) -> str | None:
-    return _sums(s, lambda p: p.reserve, lambda side: side.reserve, "reserve")
+    return _sums(s, 2, lambda side: side.reserve, "reserve")
 
 
 @_invariant("BOOK-5", "A side's entry value is that of its positions.", "series positions")
 def _entries(s: State) -> str | None:
-    unit = s.market.unit
-    value = position_math.value_up
-    return _sums(s, lambda p: value(abs(p.size), p.entry, unit), lambda side: side.entry_value, "entry value")
+    return _sums(s, 3, lambda side: side.entry_value, "entry value")
 
 
 @_invariant("BOOK-6", "A side's funding at entry is that of its positions.", "series positions")
 def _funding(s: State) -> str | None:
-    return _sums(s, lambda p: abs(p.size) // LOT * p.funding, lambda side: side.funding, "funding")
+    return _sums(s, 4, lambda side: side.funding, "funding")
 
 
 @_invariant("BOOK-7", "A side's borrowing at entry is that of its positions.", "series positions")
 def _borrowing(s: State) -> str | None:
-    return _sums(s, lambda p: p.reserve * p.borrowing, lambda side: side.borrowing, "borrowing")
+    return _sums(s, 5, lambda side: side.borrowing, "borrowing")
 
 
 @_invariant("BOOK-8", "Series with something open or pending are listed, each once, ten at most.", "live positions")
@@ -432,46 +520,37 @@ def _words(s: State) -> str | None:
 # --- positions
 
 
-@_invariant("POS-1", "A position is at least the minimum size, in whole lots.", "positions")
-def _size(s: State) -> str | None:
-    smallest = s.market.config.min_size
-    for vault, p in s.positions.items():
-        if abs(p.size) < smallest or p.size % LOT:
-            return f"{vault} has size {p.size}"
-    return None
+@_of_each("POS-1", "A position is at least the minimum size, in whole lots.", "positions")
+def _size(s: State, vault: str, p: Position, order: Order) -> str | None:
+    wrong = abs(p.size) < s.market.config.min_size or p.size % LOT
+    return f"has size {p.size}" if wrong else None
 
 
-@_invariant("POS-2", "A pending position has the minimum margin.", "positions")
-def _pending_margin(s: State) -> str | None:
-    for vault, p in s.positions.items():
-        if p.status == Status.PENDING and p.margin < s.market.config.min_margin:
-            return f"{vault} has margin {p.margin}"
-    return None
+@_of_each("POS-2", "A pending position has the minimum margin.", "positions")
+def _pending_margin(s: State, vault: str, p: Position, order: Order) -> str | None:
+    wrong = p.status == Status.PENDING and p.margin < s.market.config.min_margin
+    return f"has margin {p.margin}" if wrong else None
 
 
-@_invariant("POS-3", "A position's margin, reserve and entry fit where they lie.", "positions")
-def _fits(s: State) -> str | None:
-    for vault, p in s.positions.items():
-        if p.margin >> 88 or p.reserve >> 88 or p.entry >> 112 or p.margin < 0 or p.reserve < 0:
-            return f"{vault}: margin {p.margin}, reserve {p.reserve}, entry {p.entry}"
-    return None
+@_of_each("POS-3", "A position's margin, reserve and entry fit where they lie.", "positions")
+def _fits(s: State, vault: str, p: Position, order: Order) -> str | None:
+    wrong = p.margin >> 88 or p.reserve >> 88 or p.entry >> 112 or p.margin < 0 or p.reserve < 0
+    return f"has margin {p.margin}, reserve {p.reserve}, entry {p.entry}" if wrong else None
 
 
-@_invariant("POS-4", "No position has a price from the future, and every one has a trader.", "positions traders")
-def _times(s: State) -> str | None:
-    for vault, p in s.positions.items():
-        if p.time > s.time or vault not in s.traders:
-            return f"{vault} is of {p.time}, it is {s.time}"
-    return None
+@_of_each("POS-4", "No position has a price from the future, and every one has a trader.", "positions traders")
+def _times(s: State, vault: str, p: Position, order: Order) -> str | None:
+    wrong = p.time > s.time or vault not in s.traders
+    return f"is of {p.time}, it is {s.time}" if wrong else None
 
 
-@_invariant("POS-5", "The reserve of a short never exceeds the most it can win.", "positions")
-def _largest_win(s: State) -> str | None:
-    for vault, p in s.open():
-        # A partial exit leaves what does not divide.
-        if p.size < 0 and p.reserve > position_math.value_up(-p.size, p.entry, s.market.unit) + 2:
-            return f"{vault} has reserve {p.reserve}"
-    return None
+@_of_each("POS-5", "The reserve of a short never exceeds the most it can win.", "positions")
+def _largest_win(s: State, vault: str, p: Position, order: Order) -> str | None:
+    if p.size > 0 or p.status != Status.OPEN:
+        return None
+    # A partial exit leaves what does not divide.
+    most = -(p.size * p.entry // s.market.unit) + 2
+    return f"has reserve {p.reserve}, it can win {most}" if p.reserve > most else None
 
 
 @_invariant("POS-6", "An open position remembers no index of borrowing that has not been.", "positions series")
@@ -483,15 +562,10 @@ def _remembered(s: State) -> str | None:
     return None
 
 
-@_invariant(
-    "ORD-1", "A pending position has the order that opens it, an open one none of that kind.", "positions orders"
-)
-def _opening_orders(s: State) -> str | None:
-    for vault, p in s.positions.items():
-        kind = s.orders.get(vault, _NO_ORDER).kind
-        if (p.status == Status.PENDING) != (kind == OrderKind.OPEN):
-            return f"{vault} is {p.status.name} with an order of kind {kind.name}"
-    return None
+@_of_each("ORD-1", "A pending position has the order that opens it, an open one none of that kind.", "positions orders")
+def _opening_orders(s: State, vault: str, p: Position, order: Order) -> str | None:
+    wrong = (p.status == Status.PENDING) != (order.kind == OrderKind.OPEN)
+    return f"is {p.status.name} with an order of kind {order.kind.name}" if wrong else None
 
 
 @_invariant("ORD-2", "An order dies with its position.", "positions orders")
@@ -500,30 +574,24 @@ def _no_orphans(s: State) -> str | None:
     return f"orders of {sorted(orphans)}" if orphans else None
 
 
-@_invariant("ORD-3", "An order's band is not empty, and a word holds it.", "orders")
-def _bands(s: State) -> str | None:
-    for vault, order in s.orders.items():
-        if order.high and order.low > order.high:
-            return f"{vault} has the band {order.low} to {order.high}"
-        if any(bands.value(bands.floor(end)) != end for end in (order.low, order.high)):
-            return f"{vault} has a band that no word holds"
-    return None
+@_of_each("ORD-3", "An order's band is not empty, and a word holds it.", "orders")
+def _bands(s: State, vault: str, p: Position, order: Order) -> str | None:
+    if order.high and order.low > order.high:
+        return f"has the band {order.low} to {order.high}"
+    held = bands.value(bands.floor(order.low)) == order.low and bands.value(bands.floor(order.high)) == order.high
+    return None if held else "has a band that no word holds"
 
 
-@_invariant("ORD-4", "An order is of the past, its premium of nine decimals.", "orders")
-def _orders(s: State) -> str | None:
-    for vault, order in s.orders.items():
-        if order.requested_at > s.time or order.premium % 10**9 or order.premium >= 2**32 * 10**9:
-            return f"{vault}: premium {order.premium} at {order.requested_at}"
-    return None
+@_of_each("ORD-4", "An order is of the past, its premium of nine decimals.", "orders")
+def _orders(s: State, vault: str, p: Position, order: Order) -> str | None:
+    wrong = order.requested_at > s.time or order.premium % 10**9 or order.premium >= 2**32 * 10**9
+    return f"has premium {order.premium} at {order.requested_at}" if wrong else None
 
 
-@_invariant("ORD-5", "The earmark of a pending position is that of its order.", "positions orders")
-def _earmarks(s: State) -> str | None:
-    for vault, p in s.positions.items():
-        if p.status == Status.PENDING and s.orders[vault].amount != p.reserve:
-            return f"{vault} has {p.reserve}, its order {s.orders[vault].amount}"
-    return None
+@_of_each("ORD-5", "The earmark of a pending position is that of its order.", "positions orders")
+def _earmarks(s: State, vault: str, p: Position, order: Order) -> str | None:
+    wrong = p.status == Status.PENDING and order.amount != p.reserve
+    return f"has {p.reserve}, its order {order.amount}" if wrong else None
 
 
 # --- carry
@@ -572,38 +640,48 @@ def _refused(before: State, action: Action, after: State) -> str | None:
 
 
 def _written(s: State) -> tuple[object, ...]:
-    numbers = (s.idle, s.committed, s.busy, s.owed, s.last_index, s.exit_shares, s.line, s.supply, s.share_supply)
-    own = (s.positions, s.orders, s.claims, s.series, s.live)
-    return (*own, s.tokens, s.exits, s.kept, s.shares, *numbers)
+    return s.tokens, s.supply, *_own(s)
+
+
+def _own(s: State) -> tuple[object, ...]:
+    numbers = (s.idle, s.committed, s.busy, s.owed, s.last_index, s.exit_shares, s.line, s.share_supply)
+    return s.positions, s.orders, s.claims, s.series, s.live, s.exits, s.kept, s.shares, *numbers
+
+
+@_transition(
+    "ISO-1", "A call to one market changes nothing of another: neither what it knows nor its tokens.", ELSEWHERE
+)
+def _isolated(before: State, action: Action, after: State) -> str | None:
+    if _own(before) != _own(after):
+        return f"{action.name} in another market changed this one"
+    own = {*before.traders, before.market.pool.address}
+    moved = after.moved(before)
+    return f"{action.name} in another market moved {moved}" if own & moved.keys() else None
 
 
 @_transition("SAFE-3", "No action on one position changes another, its order, its claims or its balance.")
 def _neighbours(before: State, action: Action, after: State) -> str | None:
-    for vault in before.traders:
-        if vault in action.touched:
-            continue
-        if (
-            before.positions.get(vault) != after.positions.get(vault)
-            or before.orders.get(vault) != after.orders.get(vault)
-            or before.claims.get(vault) != after.claims.get(vault)
-            or before.balance(vault) > after.balance(vault)
-        ):
-            return f"{action.name} changed {vault}"
+    for was, is_ in ((before.positions, after.positions), (before.orders, after.orders), (before.claims, after.claims)):
+        for vault in was.keys() | is_.keys():
+            if was.get(vault) != is_.get(vault) and vault not in action.touched and vault in before.traders:
+                return f"{action.name} changed {vault}"
+    for vault, gained in after.moved(before).items():
+        if gained < 0 and vault in before.traders and vault not in action.touched:
+            return f"{action.name} took {-gained} from {vault}"
     return None
 
 
 @_transition("SAFE-4", "A vault pays only its trader, its pool, and where its trader directs a claim.")
 def _payees(before: State, action: Action, after: State) -> str | None:
-    market = before.market
-    paid = {vault for vault in before.traders if after.balance(vault) < before.balance(vault)}
-    allowed = {before.traders[vault] for vault in paid} | {market.pool.address, action.sender, market.token.address}
-    if action.name == "claim":
-        allowed.add(str(action.args[1]))
-    allowed |= set(after.traders)
     if action.name in {"execute_exit", "claim_exit", "redeem", "withdraw"}:
         return None  # these pay out of the pool
-    for account, balance in after.tokens.items():
-        if balance > before.balance(account) and account not in allowed:
+    market, moved = before.market, after.moved(before)
+    allowed = {before.traders[vault] for vault, gained in moved.items() if gained < 0 and vault in before.traders}
+    allowed |= {market.pool.address, action.sender, market.token.address}
+    if action.name == "claim":
+        allowed.add(str(action.args[1]))
+    for account, gained in moved.items():
+        if gained > 0 and account not in allowed and account not in after.traders:
             return f"{action.name} paid {account}"
     return None
 
@@ -633,9 +711,9 @@ def _permission(before: State, action: Action, after: State) -> str | None:
     elif action.name == "request_open":
         trader = str(action.args[0])
     else:
-        for account in before.traders.values():
-            if account != action.sender and after.balance(account) < before.balance(account):
-                return f"{action.name} by {action.sender} took from {account}"
+        losers = {account for account, gained in after.moved(before).items() if gained < 0 and account != action.sender}
+        if robbed := losers.intersection(before.traders.values()):
+            return f"{action.name} by {action.sender} took from {sorted(robbed)}"
         return None
     if action.sender == trader or (trader, market.address, action.sender) in market.operators.grants:
         return None
@@ -732,6 +810,83 @@ def _flat_fee(before: State, action: Action, after: State) -> str | None:
 
 def _mark(s: State, p: Position) -> int:
     return s.market.instrument.mark(p.series, s.index, s.at)
+
+
+@_of_each(
+    "MAR-3", "What a partial liquidation restores is no less than what keeps a position open.", "positions index at"
+)
+def _target_above(s: State, vault: str, p: Position, order: Order) -> str | None:
+    if p.status != Status.OPEN or s.index == 0:
+        return None
+    maintenance, target = s.market._required(p, s.index, _mark(s, p))
+    return f"needs {maintenance} and is restored to {target}" if target < maintenance else None
+
+
+@_transition("MAR-4", "What opens is healthy at its own price.")
+def _opens_healthy(before: State, action: Action, after: State) -> str | None:
+    if action.name != "execute":
+        return None
+    vault = str(action.args[0])
+    old, new = before.positions[vault], after.positions.get(vault)
+    if old.status != Status.PENDING or new is None:
+        return None
+    order, c, proof = before.orders[vault], before.market.config, action.args[1]
+    assert isinstance(proof, bytes)
+    index, time, _ = before.market.oracle.first_after(order.phase, order.requested_at + c.delay, proof)
+    mark = before.market.instrument.mark(new.series, index, time)
+    maintenance, _ = before.market._required(new, index, mark)
+    equity = new.margin + new.size * (mark - new.entry) // before.market.unit
+    return f"{vault} has {equity}, needs {maintenance}" if equity < maintenance else None
+
+
+@_transition("MAR-5", "Taking margin out leaves a position healthy, unless it is covered.")
+def _stays_healthy(before: State, action: Action, after: State) -> str | None:
+    if action.name != "remove_margin" or after.index == 0:
+        return None
+    vault = str(action.args[0])
+    p = after.positions[vault]
+    maintenance, _ = after.market._required(p, after.index, _mark(after, p))
+    if after.equities[vault] >= maintenance or after.market._covered(p, p.margin):
+        return None
+    return f"{vault} is left with {after.equities[vault]}, needs {maintenance}"
+
+
+@_transition("ROUND-1", "While the index stands still no step makes the traders together richer.")
+def _no_free_money(before: State, action: Action, after: State) -> str | None:
+    if before.index == 0 or (before.index, before.at) != (after.index, after.at):
+        return None
+    if action.name == "execute" and not _at_the_newest(before, action):
+        return None  # at a price that is no longer the newest, somebody has won and somebody has lost
+    traders = set(after.traders.values())
+    if action.name == "add_margin":
+        traders.add(action.sender)  # anyone may
+    gained = sum(gained for who, gained in after.moved(before).items() if who in traders)
+    vaults = before.positions.keys() | after.positions.keys() | before.claims.keys() | after.claims.keys()
+    for vault in vaults:
+        if before.positions.get(vault) != after.positions.get(vault) or before.claims.get(vault) != after.claims.get(
+            vault
+        ):
+            gained += _stake(after, vault) - _stake(before, vault)
+    # Roundings of a slice and of its rest; a claim that the trader sends to a stranger is a loss.
+    return f"{action.name} made the traders {gained} richer" if gained > 4 * max(len(action.touched), 1) else None
+
+
+def _at_the_newest(before: State, action: Action) -> bool:
+    order, proof = before.orders[str(action.args[0])], action.args[1]
+    due = order.requested_at + before.market.config.delay
+    if not isinstance(proof, bytes) or not proof:
+        return True  # void
+    return before.market.oracle.first_after(order.phase, due, proof)[0] == before.index
+
+
+def _stake(s: State, vault: str) -> int:
+    """What its trader could take out of a vault at the newest price."""
+    p, stake = s.positions.get(vault), s.claims.get(vault, _NO_CLAIM).trader
+    if p is None:
+        return stake
+    if p.status != Status.OPEN:
+        return stake + p.margin
+    return stake + max(0, min(s.equities[vault], p.margin + p.reserve))
 
 
 @_transition("EXE-2", "Execution ends the order it is given, whatever comes of it.")

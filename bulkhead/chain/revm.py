@@ -9,7 +9,7 @@ What differs from a node, on purpose or because pyrevm has no more to give:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from bulkhead.chain.address import Address, labelled, to_address
@@ -52,6 +52,8 @@ class RevmChain(LocalBase):
         self._number, self._time = 1, timestamp
         env = pyrevm.Env(cfg=pyrevm.CfgEnv(chain_id=chain_id), block=self._block())
         self._evm = pyrevm.EVM(env=env, gas_limit=gas_limit, spec_id="PRAGUE")
+        #: `storage` for fuzzers: a word by checksummed address and slot.
+        self.read: Callable[[str, int], int] = self._evm.storage
         self._logs: list[Log] = []
         self._accounts = list(_ACCOUNTS)
         # Per open snapshot: id, revm's checkpoint, block, time, lengths of _logs, _accounts and _undo.

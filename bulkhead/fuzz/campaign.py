@@ -1,88 +1,123 @@
 """Campaigns: seeded histories on every core, counted, and what fails made short and written down as a test.
 
-A history is found again by the seed of its campaign and its number alone, on any machine.
+A campaign is cut into batches, each of some histories in a world of its own. Both follow from the seed and the batch's
+number alone: they are the same on any machine, in any order, in this process or on a cluster.
 """
 
 from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import random
+import signal
 import time
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from multiprocessing.queues import Queue
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from queue import Empty
 from typing import Any
 
 from bulkhead.fuzz.machine import Machine
 from bulkhead.fuzz.pair import Difference, Pair
+from bulkhead.fuzz.world import World
 
-#: Of these a campaign must reach every one, or it has not looked where it hurts.
+#: Of these a campaign of the shipped parts must reach every one, or it has not looked where it hurts.
 MUST_REACH = (
     "liquidated in part",
     "liquidated in full",
+    "liquidated at zero equity",
     "executed: open, then open",
     "executed: open, then over",
     "executed: order, then smaller",
     "executed: order, then over",
     "executed: order, then open",
+    "void: outside band",
+    "void: disputed",
+    "void: late",
+    "void: unproven",
+    "void: series closed",
+    "void: funding refused",
+    "void: reserve reached",
+    "void: market ended",
     "close at reserve",
+    "request redeem",
     "execute exit",
     "claim",
     "a payee refused",
+    "settled after expiry",
     "settled after the end",
 )
-#: Token decimals of the worlds that workers take turns in.
-DECIMALS = (6, 18)
 #: The form of a history; a file of another one is refused.
-VERSION = 1
-#: Seconds that a failure is made shorter for, and that a worker may be late beyond them.
-SHRINKING, PATIENCE = 30.0, 60.0
+VERSION = 2
+#: Histories in a batch: about a second of work.
+BATCH = 12
+#: Seconds that a failure is made shorter for, and that the slowest batch may take.
+SHRINKING, PATIENCE = 30.0, 300.0
 
 
 class WorkerLost(RuntimeError):
     """A process of the campaign has crashed or hangs: what it would have found is not known."""
 
 
-@dataclass
-class Report:
-    """What a campaign has done so far."""
+@dataclass(frozen=True)
+class Plan:
+    """What a campaign plays.
 
-    histories: int = 0
-    steps: int = 0
-    calls: int = 0
-    alive: int = 0
-    names: Counter[str] = field(default_factory=Counter)
-    succeeded: Counter[str] = field(default_factory=Counter)
-    reached: Counter[str] = field(default_factory=Counter)
-    failures: list[Failure] = field(default_factory=list)
+    seed     of everything that is drawn
+    length   of the longest history, steps
+    world    whose parts are fuzzed; its terms are drawn anew for each batch
+    shipped  the terms as they are shipped, in every batch
+    """
 
-    def add(self, other: Report) -> None:
-        """Takes in what a worker has done."""
-        self.histories += other.histories
-        self.steps += other.steps
-        self.calls += other.calls
-        self.alive += other.alive
-        for name in ("names", "succeeded", "reached"):
-            getattr(self, name).update(getattr(other, name))
-        self.failures += other.failures
+    seed: int
+    length: int = 300
+    world: World = field(default_factory=World)
+    shipped: bool = False
 
-    @property
-    def missed(self) -> list[str]:
-        """States that it should have reached and has not."""
-        return [name for name in MUST_REACH if not self.reached[name]]
+    def world_of(self, batch: int) -> World:
+        """The world that a batch plays in."""
+        return self.world if self.shipped else self.world.drawn(zlib.crc32(f"{self.seed}/{batch}".encode()))
 
 
 @dataclass(frozen=True)
 class Failure:
     """A history on which contracts and model differ, or an invariant breaks."""
 
-    decimals: int
+    world: World
     words: tuple[int, ...]
     story: str
+
+
+@dataclass
+class Report:
+    """What a campaign has done so far; `alive` is a sum over steps, `busy` seconds of all workers."""
+
+    histories: int = 0
+    steps: int = 0
+    calls: int = 0
+    alive: int = 0
+    busy: float = 0.0
+    names: Counter[str] = field(default_factory=Counter)
+    succeeded: Counter[str] = field(default_factory=Counter)
+    reached: Counter[str] = field(default_factory=Counter)
+    failures: list[Failure] = field(default_factory=list)
+
+    def add(self, other: Report) -> None:
+        """Takes in what another one has done."""
+        for one in fields(self):
+            mine, more = getattr(self, one.name), getattr(other, one.name)
+            if isinstance(mine, Counter):
+                mine.update(more)
+            else:
+                setattr(self, one.name, mine + more)
+
+    @property
+    def missed(self) -> list[str]:
+        """States that it should have reached and has not."""
+        return [name for name in MUST_REACH if not self.reached[name]]
 
 
 def history(seed: int, number: int, length: int) -> Iterator[int]:
@@ -119,101 +154,172 @@ def shrink(machine: Machine, words: tuple[int, ...], seconds: float = SHRINKING)
     return words
 
 
-def work(seed: int, worker: int, workers: int, length: int, until: float, most: int, queue: Queue[Report]) -> None:
-    """One process: its share of the histories, reported about twice a second. Stops at its first failure."""
-    decimals = DECIMALS[worker % len(DECIMALS)]
-    machine = Machine(Pair(decimals))
-    done, told = 0, time.monotonic()
-    report = Report()
-    number = worker
-    while time.monotonic() < until and done < most:
-        words = tuple(history(seed, number, length))
+def play_batch(plan: Plan, batch: int) -> Report:
+    """One batch; ends at its first failure, which is not made shorter yet."""
+    begun = time.monotonic()
+    world = plan.world_of(batch)
+    machine = Machine(Pair(world))
+    report = Report(names=machine.names, succeeded=machine.succeeded, reached=machine.reached)
+    for number in range(batch * BATCH, (batch + 1) * BATCH):
+        words = tuple(history(plan.seed, number, plan.length))
         story = play(machine, words)
         report.histories += 1
         report.steps += len(words)
         if story is not None:
-            short = shrink(machine, words)
-            report.failures.append(Failure(decimals, short, play(machine, short) or story))
-        done += machine.calls
-        report.calls += machine.calls
-        report.alive += machine.alive
-        for name in ("names", "succeeded", "reached"):
-            getattr(report, name).update(getattr(machine, name))
-            getattr(machine, name).clear()
-        machine.calls = machine.alive = 0
-        number += workers
-        if time.monotonic() - told > 0.5 or report.failures:
-            queue.put(report)
-            if report.failures:
+            report.failures.append(Failure(world, words, story))
+            break
+    report.calls, report.alive, report.busy = machine.calls, machine.alive, time.monotonic() - begun
+    return report
+
+
+def shortened(failure: Failure) -> Failure:
+    """The same failure by fewer steps."""
+    machine = Machine(Pair(failure.world))
+    words = shrink(machine, failure.words)
+    return Failure(failure.world, words, play(machine, words) or failure.story)
+
+
+@dataclass
+class Campaign:
+    """What has been played of a plan: every batch below `following`, those of `beyond`, and what they reported."""
+
+    plan: Plan
+    following: int = 0
+    beyond: set[int] = field(default_factory=set)
+    total: Report = field(default_factory=Report)
+
+    def run(self, executor: Executor, workers: int, seconds: float, calls: int = 2**63) -> Iterator[Report]:
+        """Plays on; gives the sum of all reports again and again. Ends at a failure, after so many seconds, or once
+        there have been so many calls altogether. Raises WorkerLost."""
+        until = time.monotonic() + seconds
+        running: dict[Future[Report], int] = {}
+        number = self.following
+        while True:
+            going = time.monotonic() < until and self.total.calls < calls and not self.total.failures
+            while going and len(running) < 2 * workers:
+                if number not in self.beyond:
+                    running[executor.submit(play_batch, self.plan, number)] = number
+                number += 1
+            if not running:
                 return
-            report, told = Report(), time.monotonic()
-    queue.put(report)
+            done, _ = wait(running, PATIENCE, FIRST_COMPLETED)
+            if not done:
+                raise WorkerLost(f"No batch ends within {PATIENCE:.0f} s: a step must hang.")
+            for future in done:
+                self._count(running.pop(future), future)
+            yield self.total
+            if not going:
+                for future in [future for future in running if future.cancel()]:
+                    del running[future]
+
+    def _count(self, batch: int, future: Future[Report]) -> None:
+        try:
+            self.total.add(future.result())
+        except Exception as error:
+            raise WorkerLost(f"Batch {batch} stopped with an error of its own: {error!r}.") from error
+        self.beyond.add(batch)
+        while self.following in self.beyond:
+            self.beyond.remove(self.following)
+            self.following += 1
+
+    def save(self, path: Path) -> None:
+        """Writes down what has been played, at once or not at all, so that `load` goes on from there."""
+        plan, total = self.plan, self.total
+        state = {
+            "version": VERSION,
+            "plan": {"seed": plan.seed, "length": plan.length, "shipped": plan.shipped, **_described(plan.world)},
+            "following": self.following,
+            "beyond": sorted(self.beyond),
+            "total": {one.name: getattr(total, one.name) for one in fields(total) if one.name != "failures"},
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps(state, indent=1) + "\n")
+        part.replace(path)
+
+    @staticmethod
+    def load(path: Path, world: type[World] = World) -> Campaign:
+        """A campaign that was saved. Raises ValueError with a sentence."""
+        try:
+            state = _read(path)
+            plan = dict(state["plan"])
+            known = Plan(plan.pop("seed"), plan.pop("length"), shipped=plan.pop("shipped"), world=world(**plan))
+            counted: dict[str, Any] = {
+                name: Counter(v) if isinstance(v, dict) else v for name, v in state["total"].items()
+            }
+            return Campaign(known, state["following"], set(state["beyond"]), Report(**counted))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{path} is no campaign that this fuzzer has saved ({error}).") from None
 
 
-def run(seed: int, seconds: float, workers: int, length: int = 300, calls: int = 2**63) -> Iterator[Report]:
-    """A campaign; gives the sum of all reports again and again while it lasts. Ends early at a failure.
-
-    seconds, calls  it stops at whichever comes first
-
-    Raises WorkerLost.
-    """
+def local_executor(workers: int) -> Executor:
+    """Processes of this machine, which leave an interruption to their parent."""
+    ignore = (signal.SIGINT, signal.SIG_IGN)
     context = multiprocessing.get_context("spawn")
-    queue: Queue[Report] = context.Queue()
-    until = time.monotonic() + seconds
-    share = -(-calls // workers)
-    processes = [
-        context.Process(target=work, args=(seed, n, workers, length, until, share, queue), daemon=True)
-        for n in range(workers)
-    ]
-    total = Report()
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=signal.signal, initargs=ignore)
+
+
+def cluster_executor(address: str) -> tuple[Executor, int]:
+    """The workers of a Dask cluster, and how many there are. Raises ValueError with a sentence."""
     try:
-        for process in processes:
-            process.start()
-        while any(process.is_alive() for process in processes) or not queue.empty():
-            try:
-                total.add(queue.get(timeout=0.5))
-            except Empty:
-                if time.monotonic() > until + SHRINKING + PATIENCE:
-                    raise WorkerLost("A worker does not come to an end: a step must hang.") from None
-                continue
-            yield total
-            if total.failures:
-                return
-        if any(process.exitcode for process in processes):
-            raise WorkerLost("A worker stopped with an error of its own, which is told above.")
-    finally:
-        for process in processes:
-            process.terminate()
-    yield total
+        from distributed import Client
+    except ImportError:
+        raise ValueError("A cluster needs Dask: install bulkhead[cluster].") from None
+    try:
+        client = Client(address, timeout=10)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"No cluster answers at {address}: {error}.") from None
+    if not (workers := sum(client.nthreads().values())):
+        raise ValueError(f"The cluster at {address} has no workers: start some with `dask worker {address}`.")
+    return client.get_executor(pure=False), workers
+
+
+def _described(world: World) -> dict[str, Any]:
+    return {one.name: getattr(world, one.name) for one in fields(world)}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_text())
+        version = found["version"]
+    except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is nothing that this fuzzer has saved ({error}).") from None
+    if version != VERSION:
+        raise ValueError(f"{path} is of version {version}, this fuzzer reads {VERSION}: find it again.")
+    return found
 
 
 def save(failure: Failure, folder: Path) -> tuple[Path, Path]:
     """Writes a failure as data, to be played again, and as a test that fails as long as it does."""
     folder.mkdir(parents=True, exist_ok=True)
-    name = f"{abs(hash(failure.words)) % 16**8:08x}"
+    name = f"{zlib.crc32(repr((failure.world, failure.words)).encode()):08x}"
     data, test = folder / f"{name}.json", folder / f"test_{name}.py"
-    story = failure.story.split("\n")
-    found = {"version": VERSION, "decimals": failure.decimals, "words": failure.words, "story": story}
+    world, story = failure.world, failure.story.split("\n")
+    kind = type(world)
+    found = {"version": VERSION, "world": _described(world), "words": failure.words, "story": story}
     data.write_text(json.dumps(found, indent=1) + "\n")
     test.write_text(
         '"""Found by `bulkhead fuzz`."""\n\n'
+        "from bulkhead.fuzz import Machine, Pair\n"
         "from bulkhead.fuzz.campaign import play\n"
-        "from bulkhead.fuzz.machine import Machine\n"
-        "from bulkhead.fuzz.pair import Pair\n\n\n"
+        f"from {kind.__module__} import {kind.__name__}\n\n\n"
         f"def test_{name}() -> None:\n"
         f"    words = {failure.words!r}\n"
-        f"    story = play(Machine(Pair({failure.decimals})), words)\n"
+        f"    story = play(Machine(Pair({world!r})), words)\n"
         "    assert story is None, story\n"
     )
     return data, test
 
 
-def load(path: Path) -> Failure:
+def load(path: Path, world: type[World] = World) -> Failure:
     """A failure that was saved. Raises ValueError with a sentence."""
+    found = _read(path)
     try:
-        found: dict[str, Any] = json.loads(path.read_text())
-        if found["version"] != VERSION:
-            raise ValueError(f"{path} is of version {found['version']}, this fuzzer reads {VERSION}: find it again.")
-        return Failure(int(found["decimals"]), tuple(map(int, found["words"])), "\n".join(found["story"]))
-    except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+        return Failure(world(**found["world"]), tuple(map(int, found["words"])), "\n".join(found["story"]))
+    except (KeyError, TypeError) as error:
         raise ValueError(f"{path} is no history that this fuzzer has saved ({error}).") from None
+
+
+def workers_here() -> int:
+    """A process a core."""
+    return os.cpu_count() or 1

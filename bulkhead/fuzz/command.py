@@ -3,34 +3,39 @@
 from __future__ import annotations
 
 import argparse
-import os
+import importlib
 import secrets
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bulkhead.fuzz.campaign import Report
+    from bulkhead.fuzz.campaign import Campaign, Report
+    from bulkhead.fuzz.world import World
 
 DESCRIPTION = """\
 Plays random histories on the contracts and on their exact Python model at once, in this machine's memory: traders,
-providers of liquidity and a keeper call every function, prices jump, go stale and stop, tokens block payees, donations
-fall. After every call answers, errors, all storage and every invariant are compared. A history that goes wrong is made
-short, and written down as a test. Ends with 0 if nothing was found, with 1 if something was, or if a long
-campaign never reached a state that it has to, with 2 for wrong arguments.
+providers of liquidity, an operator and a keeper call every function, prices jump, lie, go stale and stop, tokens block
+payees, donations fall, markets end. After every call answers, errors, all storage and every invariant are compared. A
+history that goes wrong is made short, and written down as a test. Ends with 0 if nothing was found, with 1 if something
+was, or if a long campaign never reached a state that it has to, with 2 for wrong arguments.
 """
 
 EXAMPLES = """\
 examples:
-  bulkhead fuzz                       a minute on all cores, from a seed that is printed
-  bulkhead fuzz --calls 1000000       a million calls, however long they take
-  bulkhead fuzz --seed 7 --workers 1  the same histories again, on one core
-  bulkhead fuzz --replay FILE         a saved history, step by step
+  bulkhead fuzz                                   a minute on all cores, from a seed that is printed
+  bulkhead fuzz --calls 1000000                   a million calls, however long they take
+  bulkhead fuzz --calls 100000000 --resume FILE   go on where an interrupted campaign has got to
+  bulkhead fuzz --margin-model 'Mine(1,2)'        your contract below contracts/ instead of the shipped one
+  bulkhead fuzz --world mine:MyWorld              your subclass of bulkhead.fuzz.World
+  bulkhead fuzz --replay FILE                     a saved history, step by step
 """
 
 #: Below so many calls a campaign is not blamed for what it has not reached.
-ENOUGH = 100_000
+ENOUGH = 300_000
+#: Seconds between two writings of a campaign that is to be resumed.
+SAVING = 5.0
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -38,56 +43,145 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--seconds", type=float, metavar="N", help="for how long (default: 60, or until --calls)")
     command.add_argument("--calls", type=int, metavar="N", help="until so many calls have been made")
     command.add_argument("--seed", type=int, metavar="N", help="of all histories (default: a new one, printed)")
-    command.add_argument("--workers", type=int, metavar="N", help="processes (default: one a core)")
     command.add_argument("--length", type=int, default=300, metavar="N", help="longest history, steps (default: 300)")
+    command.add_argument("--shipped", action="store_true", help="only the shipped terms, instead of drawn ones")
+    command.add_argument("--margin-model", default="", metavar="NAME(ARGS)", help="a margin model to fuzz")
+    command.add_argument("--instrument", default="", metavar="NAME(ARGS)", help="an instrument to fuzz")
+    command.add_argument(
+        "--oracle", default="", metavar="NAME(ARGS)", help="an oracle to fuzz; `feed` among ARGS is a Chainlink proxy"
+    )
+    command.add_argument(
+        "--world", default="bulkhead.fuzz:World", metavar="MODULE:CLASS", help="a subclass of bulkhead.fuzz.World"
+    )
+    command.add_argument("--workers", type=int, metavar="N", help="processes (default: one a core)")
+    command.add_argument("--cluster", metavar="ADDRESS", help="of a Dask scheduler, whose workers play instead")
+    command.add_argument("--resume", type=Path, metavar="FILE", help="keep the campaign in FILE, and go on from there")
     command.add_argument("--out", type=Path, default=Path("out/fuzz"), metavar="DIR", help="for what is found")
     command.add_argument("--replay", type=Path, metavar="FILE", help="play a saved history and tell how it goes")
 
 
 def run(options: argparse.Namespace) -> int:
     """Runs the command; gives the exit code."""
-    from bulkhead.fuzz import campaign
+    from bulkhead.chain import ChainError
+    from bulkhead.fuzz.pair import Pair
 
-    if options.replay:
-        return _replay(options.replay)
     for name in ("seconds", "calls", "workers", "length"):
         if (value := getattr(options, name)) is not None and value <= 0:
-            print(f"bulkhead: --{name} must be positive, not {value}.", file=sys.stderr)
-            return 2
-    seed = secrets.randbelow(10**9) if options.seed is None else options.seed
-    workers = options.workers or os.cpu_count() or 1
-    calls = options.calls or 2**63
-    seconds = options.seconds or (60.0 if options.calls is None else 86_400.0)
-    print(f"seed {seed}, {workers} workers, histories of up to {options.length} steps")
-    begun, total = time.monotonic(), campaign.Report()
-    lost = None
+            return _refuse(f"--{name} must be positive, not {value}.")
     try:
-        for total in campaign.run(seed, seconds, workers, options.length, calls):
+        kind = _world_class(options.world)
+        if options.replay:
+            return _replay(options.replay, kind)
+        world = kind(margin_model=options.margin_model, instrument=options.instrument, oracle=options.oracle)
+        world.check()
+        campaign = _campaign(options, world)
+        Pair(campaign.plan.world_of(0))  # a part that cannot be deployed is told here, in one line
+    except (ValueError, ChainError) as error:
+        return _refuse(" ".join(str(error).split()))
+    return _play(options, campaign)
+
+
+def _refuse(sentence: str) -> int:
+    print(f"bulkhead: {sentence}", file=sys.stderr)
+    return 2
+
+
+def _world_class(path: str) -> type[World]:
+    """Raises ValueError with a sentence."""
+    from bulkhead.fuzz.world import World
+
+    module, _, name = path.partition(":")
+    sys.path.insert(0, "")  # a module of the user's, in the folder where the command is given
+    try:
+        kind: Any = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"There is no {path}: name a class as module:Class ({error}).") from None
+    finally:
+        sys.path.remove("")
+    if not (isinstance(kind, type) and issubclass(kind, World)):
+        raise ValueError(f"{path} is no subclass of bulkhead.fuzz.World.")
+    return kind
+
+
+def _campaign(options: argparse.Namespace, world: World) -> Campaign:
+    """A new one, or that of `--resume`. Raises ValueError with a sentence."""
+    from bulkhead.fuzz.campaign import Campaign, Plan
+
+    if options.resume and options.resume.exists():
+        campaign = Campaign.load(options.resume, type(world))
+        plan = campaign.plan
+        if options.seed not in (None, plan.seed) or (plan.length, plan.shipped, plan.world) != (
+            options.length,
+            options.shipped,
+            world,
+        ):
+            raise ValueError(f"{options.resume} is another campaign (seed {plan.seed}): name another file.")
+        return campaign
+    seed = secrets.randbelow(10**9) if options.seed is None else options.seed
+    return Campaign(Plan(seed, options.length, world, options.shipped))
+
+
+def _play(options: argparse.Namespace, campaign: Campaign) -> int:
+    from bulkhead.fuzz.campaign import WorkerLost, cluster_executor, local_executor, save, shortened, workers_here
+
+    workers = options.workers or workers_here()
+    calls = options.calls or 2**63
+    seconds = options.seconds or (60.0 if options.calls is None else float("inf"))
+    try:
+        executor, workers = cluster_executor(options.cluster) if options.cluster else (local_executor(workers), workers)
+    except ValueError as error:
+        return _refuse(str(error))
+    where = options.cluster or "this machine"
+    print(f"seed {campaign.plan.seed}, {workers} workers on {where}, histories of up to {campaign.plan.length} steps")
+    begun, before, told, kept = time.monotonic(), campaign.total.calls, 0.0, time.monotonic()
+    lost: BaseException | None = None
+    try:
+        for total in campaign.run(executor, workers, seconds, calls):
+            now = time.monotonic()
             if sys.stdout.isatty():
-                print(f"\r{_line(total, begun, workers)}", end="", flush=True)
-    except campaign.WorkerLost as error:
-        lost = error  # what the others found is told first
-    print(("\r" if sys.stdout.isatty() else "") + _line(total, begun, workers))
+                print(f"\r{_line(total, total.calls - before, now - begun, workers)}", end="", flush=True)
+            elif now - told > 60:
+                told = now
+                print(_line(total, total.calls - before, now - begun, workers), flush=True)
+            if options.resume and now - kept > SAVING:
+                campaign.save(options.resume)
+                kept = now
+    except (WorkerLost, KeyboardInterrupt) as error:
+        lost = error  # what has been found is told and kept first
+    if options.resume:
+        campaign.save(options.resume)
+    total = campaign.total
+    passed = time.monotonic() - begun
+    print(("\r" if sys.stdout.isatty() else "") + _line(total, total.calls - before, passed, workers))
     _table(total)
     for failure in total.failures:
-        data, test = campaign.save(failure, options.out)
-        print(failure.story)
-        print(f"FOUND, {len(failure.words)} steps: replay it with `bulkhead fuzz --replay {data}`; as a test: {test}")
+        data, _ = save(failure, options.out)
+        print(f"Found by {len(failure.words)} steps ({data}); making it short ...", flush=True)
+        short = shortened(failure)
+        data, test = save(short, options.out)
+        print(short.story)
+        print(f"FOUND, {len(short.words)} steps: replay it with `bulkhead fuzz --replay {data}`; as a test: {test}")
+    executor.shutdown(wait=lost is None, cancel_futures=True)
     if lost is not None:
-        print(f"FAILED: {lost}", file=sys.stderr)
-    if total.failures or lost is not None:
+        print(f"FAILED: {str(lost) or 'interrupted'}", file=sys.stderr)
+        return 130 if isinstance(lost, KeyboardInterrupt) else 1
+    if total.failures:
         return 1
-    if total.calls >= ENOUGH and total.missed:
+    if total.calls >= ENOUGH and total.missed and not _own_parts(options):
         print(f"FAILED: never reached: {', '.join(total.missed)}", file=sys.stderr)
         return 1
     return 0
 
 
-def _line(total: Report, begun: float, workers: int) -> str:
-    passed = max(time.monotonic() - begun, 1e-9)
+def _own_parts(options: argparse.Namespace) -> bool:
+    """Not every state is in the reach of everybody's parts."""
+    return bool(options.shipped or options.margin_model or options.instrument or options.oracle)
+
+
+def _line(total: Report, calls: int, passed: float, workers: int) -> str:
     good = sum(total.succeeded.values()) / max(total.calls, 1)
     return (
-        f"{total.calls:,} calls in {passed:.0f} s: {total.calls / passed / workers:,.0f} calls/s a core,"
+        f"{total.calls:,} calls in {passed:.0f} s: {calls / max(passed, 1e-9) / workers:,.0f} calls/s a core,"
         f" {total.histories:,} histories, {good:.0%} of calls went through,"
         f" {total.alive / max(total.steps, 1):.1f} positions alive"
     )
@@ -108,16 +202,12 @@ def _table(total: Report) -> None:
     console.print(table)
 
 
-def _replay(path: Path) -> int:
-    from bulkhead.fuzz import campaign
+def _replay(path: Path, kind: type[World]) -> int:
+    from bulkhead.fuzz.campaign import load, play
     from bulkhead.fuzz.machine import Machine
     from bulkhead.fuzz.pair import Pair
 
-    try:
-        failure = campaign.load(path)
-    except ValueError as error:
-        print(f"bulkhead: {error}", file=sys.stderr)
-        return 2
-    story = campaign.play(Machine(Pair(failure.decimals)), failure.words)
+    failure = load(path, kind)
+    story = play(Machine(Pair(failure.world)), failure.words)
     print(story if story is not None else f"{len(failure.words)} steps, and nothing goes wrong any more.")
     return 1 if story is not None else 0

@@ -110,7 +110,7 @@ class Market:
         self.address, self.config, self.block, self.new_vault = address, config, block, new_vault
         self.token, self.oracle, self.instrument = token, oracle, instrument
         self.margin_model, self.operators, self.pool = margin_model, operators, pool
-        self.unit = 10 ** (36 - token.decimals)
+        self.unit: int = 10 ** (36 - token.decimals)
         pool.book = self
         self._positions: dict[str, Position] = {}
         self._orders: dict[str, Order] = {}
@@ -249,7 +249,7 @@ class Market:
             return
         if retired := book.retire(self.series_of(id)):
             self._series[id] = retired
-            self._live = [live for live in self._live if live != id]
+            self._live = [live for live in reversed(self._live) if live != id]
 
     # ---------------------------------------------------------------- execution
 

@@ -47,7 +47,7 @@ class Operators:
         self._grant(sender, market, operator, terms)
 
     def grant_by_signature(
-        self, trader: str, market: str, operator: str, terms: Grant, deadline: int, signed: bool
+        self, trader: str, market: str, operator: str, terms: Grant, deadline: int, signed: bool, *, sender: str = ""
     ) -> None:
         """The same by a signature, good if `signed`. Raises SignatureExpired, SignatureInvalid."""
         if self.block.timestamp > deadline:

@@ -16,22 +16,33 @@ class Stateful(Protocol):
     def places(self) -> list[tuple[Any, str]]: ...
 
 
+_inside = False
+
 S = TypeVar("S", bound=Stateful)
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 def atomic(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
-    """A transaction: a ModelError leaves everything as it was. Containers are copied, not what is in them."""
+    """A transaction: a ModelError leaves everything as it was. Containers are copied, not what is in them.
+
+    A call within another is part of it: nobody catches an error on its way out.
+    """
 
     @wraps(method)
     def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        global _inside
+        if _inside:
+            return method(self, *args, **kwargs)
         saved = [(owner, name, copy(getattr(owner, name))) for owner, name in self.places()]
+        _inside = True
         try:
             return method(self, *args, **kwargs)
         except ModelError:
             for owner, name, value in saved:
                 setattr(owner, name, value)
             raise
+        finally:
+            _inside = False
 
     return call

@@ -61,7 +61,7 @@ class Token:
         self._refuse_blocked(sender, to)
         self._move(sender, to, value)
         if self.fee:
-            self._move(to, self.address, self.fee)
+            self._take_fee(sender, to, value)
 
     @atomic
     def transfer_from(self, owner: str, to: str, value: int, *, sender: str) -> None:
@@ -94,6 +94,13 @@ class Token:
     def _move(self, sender: str, to: str, value: int) -> None:
         self._take(sender, value)
         self.balances[to] = self.balance_of(to) + value
+
+    def _take_fee(self, sender: str, to: str, value: int) -> None:
+        try:
+            self._move(to, self.address, self.fee)
+        except ERC20InsufficientBalance:
+            self._move(to, sender, value)  # `try_transfer` goes on from here
+            raise
 
     def _take(self, account: str, value: int) -> None:
         balance = self.balance_of(account)

@@ -1,32 +1,37 @@
-"""Random histories on the contracts and on the model: answers, positions, pool and balances agree to the unit."""
+"""Random histories on contracts and model, as Hypothesis draws them: answers, errors and all storage agree."""
 
 from __future__ import annotations
 
-import random
-
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
 
-from tests.differential.market_twins import Twins
-from tests.world import World
+from bulkhead.fuzz import World
+from bulkhead.fuzz.stateful import state_machine
 
-STEPS = 40
+WORLDS = {
+    "shipped": World(),
+    "dated series": World(draw=1),
+    "two markets, two validators": World(draw=0),
+    "18 decimals": World(draw=3),
+}
 
 
-@pytest.mark.parametrize("dated", [False, True], ids=["perpetual", "dated"])
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
-@given(seed=st.integers(0, 2**64 - 1))
-def test_contracts_equal_model(deployed_world: World, dated: bool, seed: int) -> None:
-    rng = random.Random(seed)
-    with deployed_world.chain.isolated():
-        twins = Twins(deployed_world, dated)
-        for name in ("request_open", "request_open", "execute", "execute"):
-            getattr(twins, f"_{name}")(rng)
-        for _ in range(STEPS):
-            twins.act(rng)
-        ending = rng.choice([None, None, twins.end, twins.expire])
-        if ending is not None:
-            ending()
-            for name in ("settle", "execute_exit", "execute", "settle", "claim", "leave"):
-                getattr(twins, f"_{name}")(rng)
+@pytest.mark.parametrize("world", WORLDS)
+def test_contracts_equal_model(world: str) -> None:
+    machine = state_machine(WORLDS[world])
+    checks = list(HealthCheck)
+    run_state_machine_as_test(
+        machine,
+        settings=settings(max_examples=25, stateful_step_count=60, deadline=None, suppress_health_check=checks),
+    )
+    assert machine.machine.calls > 500 and machine.machine.succeeded["execute"] > 10
+
+
+def test_the_worlds_are_what_they_are_called() -> None:
+    assert WORLDS["dated series"].terms.dated
+    assert (
+        WORLDS["two markets, two validators"].terms.markets,
+        WORLDS["two markets, two validators"].terms.validators,
+    ) == (2, 2)
+    assert WORLDS["18 decimals"].terms.decimals == 18

@@ -123,7 +123,7 @@ class Oracle:
             raise PriceDisputed(index, agreeing, self.quorum)
         return index, time
 
-    def check_outage(self) -> bool:
+    def check_outage(self, *, sender: str = "") -> bool:
         """Starts, clears or completes the clock of an outage; true after the end."""
         c, now = self.clock, self.block.timestamp
         if c.ended:

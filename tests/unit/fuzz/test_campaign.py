@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import Executor, Future
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,8 @@ from typing import Any
 import pytest
 
 from bulkhead.cli import main
-from bulkhead.fuzz import campaign
-from bulkhead.fuzz.campaign import Failure, history, load, play, save, shrink
-from bulkhead.fuzz.machine import Machine
-from bulkhead.fuzz.pair import Pair
+from bulkhead.fuzz import Machine, Pair, World, campaign
+from bulkhead.fuzz.campaign import Campaign, Failure, Plan, Report, history, load, play, play_batch, save, shrink
 from bulkhead.model.libraries import book, position_math
 from bulkhead.model.market import Market
 from bulkhead.model.pool import Pool
@@ -80,15 +79,17 @@ def test_a_planted_fault_is_found_and_made_short(
         raise AssertionError("60 histories did not find it")
     short = shrink(machine, words)
     assert len(short) <= 12 and play(machine, short) is not None
-    data, test = save(Failure(6, short, story), tmp_path)
-    assert load(data).words == short
+    data, test = save(Failure(machine.pair.world, short, story), tmp_path)
+    assert load(data).words == short and load(data).world == machine.pair.world
     monkeypatch.undo()
     assert play(machine, load(data).words) is None
-    compile(test.read_text(), str(test), "exec")
+    module: dict[str, Any] = {}
+    exec(compile(test.read_text(), str(test), "exec"), module)
+    next(found for name, found in module.items() if name.startswith("test_"))()
 
 
 def test_a_broken_invariant_is_a_failure(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    never = replace(campaign_invariants()[0], check=lambda state: "never holds")
+    never = replace(campaign_invariants()[0], check=lambda state: "never holds", each=None)
     monkeypatch.setattr("bulkhead.invariants.INVARIANTS", [never])
     story = play(machine, history(1, 0, 50))
     assert story is not None and f"{never.id}: never holds" in story
@@ -101,19 +102,20 @@ def campaign_invariants() -> list[Any]:
 
 
 def test_names_are_one_of_a_kind() -> None:
-    from bulkhead.invariants import INVARIANTS, TRANSITIONS
+    from bulkhead.invariants import ELSEWHERE, INVARIANTS, TRANSITIONS
 
-    ids = [one.id for one in (*INVARIANTS, *TRANSITIONS)]
-    assert len(set(ids)) == len(ids) >= 45 and len(INVARIANTS) >= 25
+    ids = [one.id for one in (*INVARIANTS, *TRANSITIONS, *ELSEWHERE)]
+    assert len(set(ids)) == len(ids) >= 65 and len(INVARIANTS) >= 40
 
 
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", "is no history"),
-        ("[]", "is no history"),
+        ("", "is nothing that this fuzzer has saved"),
+        ("[]", "is nothing that this fuzzer has saved"),
         (json.dumps({"version": 0}), "is of version 0"),
         (json.dumps({"version": campaign.VERSION, "words": []}), "is no history"),
+        (json.dumps({"version": campaign.VERSION, "words": [], "world": {"moon": 1}}), "is no history"),
     ],
 )
 def test_a_file_that_is_no_history_is_refused(
@@ -127,44 +129,112 @@ def test_a_file_that_is_no_history_is_refused(
     assert main(["fuzz", "--workers", "0"]) == 2
 
 
+def in_this_process() -> Executor:
+    """What the processes of a campaign do, where it can be watched."""
+
+    class Here(Executor):
+        def submit(self, fn: Callable[..., Any], /, *args: Any, **named: Any) -> Future[Any]:
+            future: Future[Any] = Future()
+            try:
+                future.set_result(fn(*args, **named))
+            except Exception as error:
+                future.set_exception(error)
+            return future
+
+    return Here()
+
+
+def test_a_campaign_is_the_same_whoever_plays_it() -> None:
+    plan = Plan(5, 40)
+    alone, together = play_batch(plan, 0), Report()
+    for _ in Campaign(plan).run(in_this_process(), 1, 60, calls=1):
+        pass
+    for total in Campaign(plan).run(campaign.local_executor(1), 1, 60, calls=1):
+        together = total
+    assert alone.calls > 100
+    for played in (replace(play_batch(plan, 0), busy=0.0), replace(alone, busy=0.0)):
+        assert (played.names, played.succeeded, played.reached) == (alone.names, alone.succeeded, alone.reached)
+    assert together.histories >= alone.histories and together.calls >= alone.calls
+
+
+def test_worlds_differ_from_batch_to_batch() -> None:
+    terms = [Plan(1).world_of(n).terms for n in range(40)]
+    assert {one.decimals for one in terms} == {6, 8, 18}
+    assert {one.markets for one in terms} == {1, 2} and {one.validators for one in terms} == {0, 2, 4}
+    assert {one.dated for one in terms} == {False, True} and len(set(map(repr, terms))) > 35
+    assert Plan(1, shipped=True).world_of(3) == World()
+
+
+def test_a_campaign_goes_on_where_it_has_got_to(tmp_path: Path) -> None:
+    path, plan = tmp_path / "campaign.json", Plan(6, 40)
+    first = Campaign(plan)
+    for _ in first.run(in_this_process(), 1, 60, calls=1):
+        pass
+    first.save(path)
+    second = Campaign.load(path)
+    assert (second.plan, second.following, second.total) == (plan, first.following, first.total)
+    calls = second.total.calls
+    for _ in second.run(in_this_process(), 1, 60, calls=calls + 1):
+        pass
+    assert second.following > first.following and second.total.calls > calls
+    other = play_batch(plan, first.following)
+    assert second.total.names["request_open"] >= first.total.names["request_open"] + other.names["request_open"]
+
+
+def test_a_campaign_is_not_taken_for_another_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "campaign.json"
+    Campaign(Plan(6, 40)).save(path)
+    assert main(["fuzz", "--resume", str(path), "--seed", "7"]) == 2
+    assert "is another campaign (seed 6)" in capsys.readouterr().err
+    path.write_text(json.dumps({"version": campaign.VERSION}))
+    assert main(["fuzz", "--resume", str(path)]) == 2
+    assert "is no campaign" in capsys.readouterr().err
+
+
 def test_a_worker_that_is_lost_fails_the_campaign(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """A campaign of which a process has crashed or hangs has not found nothing."""
     with pytest.raises(campaign.WorkerLost, match="error of its own"):
-        list(campaign.run(1, 30, 1, length=None))  # type: ignore[arg-type]
-    monkeypatch.setattr(campaign, "SHRINKING", -60.0)  # workers take longer than no time to start
-    with pytest.raises(campaign.WorkerLost, match="must hang"):
-        list(campaign.run(1, 0.0, 1))
+        list(Campaign(Plan(1, length=None)).run(in_this_process(), 1, 30))  # type: ignore[arg-type]
+    with monkeypatch.context() as patched, pytest.raises(campaign.WorkerLost, match="must hang"):
+        patched.setattr(campaign, "PATIENCE", 0.0)
+        list(Campaign(Plan(1)).run(campaign.local_executor(1), 1, 30))
 
     def lost(*_: Any) -> Any:
         raise campaign.WorkerLost("A worker is lost.")
 
-    monkeypatch.setattr(campaign, "run", lost)
-    assert main(["fuzz", "--out", str(tmp_path)]) == 1
+    monkeypatch.setattr(Campaign, "run", lost)
+    assert main(["fuzz", "--workers", "1", "--out", str(tmp_path)]) == 1
     assert "FAILED: A worker is lost." in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--margin-model", "Nothing"], "There is no contract Nothing"),
+        (["--margin-model", "Perpetual"], "Perpetual is no IMarginModel: it lacks initial, maintenance."),
+        (["--margin-model", "Fixed Margin("], "is no contract with its arguments"),
+        (["--margin-model", "FixedMargin(1)"], "FixedMargin(1) cannot be deployed"),
+        (["--margin-model", "FixedMargin(1,x,3)"], "cannot be deployed"),
+        (["--margin-model", "FixedMargin(1,2,3)"], "do not fit together"),
+        (["--world", "nowhere:World"], "There is no nowhere:World"),
+        (["--world", "bulkhead.fuzz:Machine"], "is no subclass"),
+        (["--cluster", "tcp://127.0.0.1:9"], "cluster"),
+        (["--calls", "0"], "--calls must be positive"),
+    ],
+)
+def test_wrong_arguments_are_one_sentence(capsys: pytest.CaptureFixture[str], options: list[str], told: str) -> None:
+    assert main(["fuzz", *options]) == 2
+    err = capsys.readouterr().err
+    assert told in err and err.count("\n") == 1
+
+
 def test_the_command_runs_a_campaign(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "bulkhead.cli",
-            "fuzz",
-            "--calls",
-            "600",
-            "--seed",
-            "3",
-            "--workers",
-            "2",
-            "--out",
-            tmp_path,
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    command = [sys.executable, "-m", "bulkhead.cli", "fuzz", "--calls", "600", "--seed", "3", "--workers", "2"]
+    command += ["--out", str(tmp_path / "found"), "--resume", str(tmp_path / "campaign.json")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "seed 3, 2 workers" in done.stdout and "calls/s a core" in done.stdout
-    assert "request_open" in done.stdout and not list(tmp_path.iterdir())
+    assert "request_open" in done.stdout and not (tmp_path / "found").exists()
+    assert Campaign.load(tmp_path / "campaign.json").total.calls >= 600

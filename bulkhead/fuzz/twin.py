@@ -1,0 +1,236 @@
+"""One market twice: its contracts and their exact model, with the feeds that both hear."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from eth_hash.auto import keccak
+
+from bulkhead.chain import Contract
+from bulkhead.chain.address import checksum
+from bulkhead.fuzz.world import NOW, PRICES
+from bulkhead.invariants import State
+from bulkhead.model.interfaces.market import MarketConfig, Order, OrderKind, Position, VoidReason
+from bulkhead.model.libraries import book
+from bulkhead.model.libraries.position_store import packed as packed_position
+from bulkhead.model.market import Claim, Market
+from bulkhead.model.oracles.feed import FeedProxy
+from bulkhead.model.oracles.oracle import encode_proof
+from bulkhead.model.pool import Pool
+from bulkhead.protocol.config import camel
+
+if TYPE_CHECKING:
+    from bulkhead.fuzz.pair import Pair
+
+#: No history has more positions in one market: addresses of vaults are worked out ahead.
+MOST_POSITIONS = 250
+
+# Where the contracts' state lies: slots of Market, Pool and the token.
+_POSITIONS, _CLAIMS, _SERIES, _LIVE = range(4)
+_SHARES, _SHARE_SUPPLY, _FUNDS, _OWED, _EXITS, _KEPT, _LINE = 0, 2, 5, 6, 7, 8, 9
+_BALANCES = 0
+
+#: A slot and the word that it must hold.
+Words = tuple[tuple[int, int], ...]
+
+
+class WatchedMarket(Market):
+    """The model, telling why orders were void."""
+
+    def _void(self, position: str, p: Position, order: Order, reason: VoidReason, index: int, sender: str) -> None:
+        self.voids = [*getattr(self, "voids", []), reason]
+        super()._void(position, p, order, reason, index, sender)
+
+
+class Twin:
+    """The `number`-th market of a pair. Deployed once; `begin` makes its model anew."""
+
+    def __init__(self, pair: Pair, number: int) -> None:
+        self.pair, self.number, self.first_price = pair, number, PRICES[number]
+        deployment, world = pair.deployment, pair.world
+        self.feeds = [deployment.deploy("FeedProxyMock", 8) for _ in range(1 + world.terms.validators)]
+        for time in (NOW, NOW + 60):
+            for feed in self.feeds:
+                feed.send.push(self.first_price // 10**10, time, time)
+        self.oracle = world.deploy_oracle(deployment, self.feeds)
+        self.instrument = world.deploy_instrument(deployment, self.oracle, self.feeds)
+        self.margin_model = world.deploy_margin_model(deployment, self.feeds)
+        self.contracts = deployment.market(
+            pair.token, self.oracle, self.instrument, self.margin_model, world.terms.market
+        )
+        self.address, self.pool_address = self.contracts.market.address, self.contracts.pool.address
+        self._vaults = [_created(self.address, n) for n in range(1, MOST_POSITIONS + 3)]
+
+    def begin(self) -> None:
+        """A new history: the model as the contracts were deployed."""
+        pair, world, contracts = self.pair, self.pair.world, self.contracts
+        self.model_feeds = [FeedProxy(8) for _ in self.feeds]
+        for time in (NOW, NOW + 60):
+            for feed in self.model_feeds:
+                feed.push(self.first_price // 10**10, time, time)
+        oracle = self.model_oracle = world.twin_oracle(self.oracle, self.model_feeds, pair.chain)
+        self.model_instrument = world.twin_instrument(self.instrument, oracle)
+        config = MarketConfig(**{n: contracts.config[camel(n)] for n in MarketConfig.__dataclass_fields__})
+        pool = Pool(
+            self.pool_address, self.address, config, pair.model_token, oracle, self.model_instrument, pair.chain
+        )
+        self.model = WatchedMarket(
+            self.address,
+            config,
+            pair.model_token,
+            oracle,
+            self.model_instrument,
+            world.twin_margin_model(self.margin_model),
+            pair.model_operators,
+            pool,
+            pair.chain,
+            lambda n: self._vaults[n - 1],
+        )
+        self.price = self.first_price
+        #: Percent of the price that each source tells; 0: it is silent.
+        self.voices = [100] * len(self.feeds)
+        self.proofs: list[tuple[int, bytes]] = []
+        self.positions: list[str] = []  # every one there has been
+        self._alive: set[str] = set()
+        self._words: dict[str, tuple[Position | None, Order | None, Claim | None, Words]] = {}
+        self._series_words: dict[int, tuple[book.Series, Words]] = {}
+        self._state: State | None = None
+        self.sound: State | None = None  # the last state in which every invariant held
+
+    @property
+    def state(self) -> State:
+        """Of the model, now."""
+        if self._state is None:
+            self._state = State.of(self.model)
+        return self._state
+
+    def stir(self) -> None:
+        """Something has changed: the state is read anew when it is asked for."""
+        self._state = None
+
+    def parts(self) -> dict[str, tuple[Contract, Any]]:
+        """Contracts that are called, with what stands for them in the model."""
+        pool = self.contracts.pool
+        return {
+            "market": (self.contracts.market, self.model),
+            "pool": (pool, self.model.pool),
+            "shares": (pool, self.model.pool.shares),
+            "oracle": (self.oracle, self.model_oracle),
+            "instrument": (self.instrument, self.model_instrument),
+            "operators": (self.pair.operators, self.pair.model_operators),
+        }
+
+    def differs(self, whole: bool) -> tuple[str, int, int, int] | None:
+        """Every word of storage that the model knows of is read. The first that differs: address, slot, the word there,
+        the model's. Of positions that are over only once, or if `whole`."""
+        read = self.pair.chain.read
+        model, pool, market, token = self.model, self.model.pool, self.address, self.pair.token.address
+        balances, positions, orders, claims = pool.token.balances, model._positions, model._orders, model._claims
+        vaults = self.positions if whole else self._alive | positions.keys()
+        self._alive = set(positions)
+        for vault in vaults:
+            p, order, claim = positions.get(vault), orders.get(vault), claims.get(vault)
+            known = self._words.get(vault)
+            if known is None or known[0] is not p or known[1] is not order or known[2] is not claim:
+                self._words[vault] = known = p, order, claim, _position_words(vault, p, order, claim)
+            for slot, word in known[3]:
+                if (told := read(market, slot)) != word:
+                    return market, slot, told, word
+        for id, series in model._series.items():
+            kept = self._series_words.get(id)
+            if kept is None or kept[0] is not series:
+                self._series_words[id] = kept = series, _series_words(id, series)
+            for slot, word in kept[1]:
+                if (told := read(market, slot)) != word:
+                    return market, slot, told, word
+        where, accounts = self.pool_address, (*self.pair.actors, self.pool_address, market)
+        funds = pool._idle | pool._committed << 88 | pool._busy << 176 | pool._index << 200
+        rest = [
+            (market, _LIVE, _lanes(model._live)),
+            (where, _FUNDS, funds | (pool._exit_shares != 0) << 240 | (pool._claims != 0) << 248),
+            (where, _OWED, pool._claims | pool._exit_shares << 128),
+            (where, _LINE, pool._first_exit | pool._next_exit << 128),
+            (where, _SHARE_SUPPLY, pool.shares.total_supply),
+        ]
+        rest += [(token, _slot(who, _BALANCES), balances.get(who, 0)) for who in (*vaults, *accounts)]
+        rest += [(where, _slot(who, _SHARES), pool.shares.balances.get(who, 0)) for who in accounts]
+        rest += [(where, _slot(owner, _KEPT), waiting) for owner, waiting in pool._kept.items()]
+        for id, exit in pool._exits.items():
+            base = _slot(id, _EXITS)
+            owner = int(exit.owner or "0", 16) | exit.requested_at << 160 | exit.phase << 192
+            rest += [(where, base, owner), (where, base + 1, exit.shares)]
+        for address, slot, word in rest:
+            if (told := read(address, slot)) != word:
+                return address, slot, told, word
+        return None
+
+    # --- prices
+
+    def push(self, price: int) -> None:
+        """A round in every feed that speaks, at 8 decimals and in its own voice; the primary's proof is kept."""
+        answer, now = max(price // 10**10, 1), self.pair.chain.timestamp
+        for contract, feed, voice in zip(self.feeds, self.model_feeds, self.voices, strict=True):
+            if voice:
+                contract.send.push(answer * voice // 100, now, now)
+                feed.push(answer * voice // 100, now, now)
+        self.price = answer * 10**10
+        if self.voices[0]:
+            primary, *validators = (_newest(feed) for feed in self.model_feeds)
+            self.proofs.append((now, encode_proof(primary, tuple(validators) if validators else None)))
+        self.pair.tell(f"price {self.price / 10**18}", self)
+        self.stir()
+
+    def new_phase(self, source: int) -> None:
+        """A feed moves to a new aggregator, which has no round yet."""
+        self.feeds[source].send.newPhase()
+        self.model_feeds[source].new_phase()
+        self.pair.tell(f"source {source} has a new phase", self)
+        self.stir()
+
+    def first_proof(self, after: int) -> bytes:
+        """Of the first round after a moment; b"" where there is none."""
+        return next((proof for time, proof in self.proofs if time > after), b"")
+
+    def waiting(self) -> list[str]:
+        """Positions with an order."""
+        return [p for p, order in self.model._orders.items() if order.kind != OrderKind.NONE]
+
+
+def _newest(feed: FeedProxy) -> int:
+    phase = max(feed.phases)
+    return phase << 64 | len(feed.phases[phase])
+
+
+def _created(creator: str, nonce: int) -> str:
+    """Where a contract's creation number `nonce` lies."""
+    number = bytes([nonce]) if nonce < 128 else bytes([0x81, nonce])
+    payload = b"\x94" + bytes.fromhex(creator[2:]) + number
+    return str(checksum(keccak(bytes([0xC0 + len(payload)]) + payload)[12:].rjust(32, b"\0")))
+
+
+@lru_cache(maxsize=1 << 16)
+def _slot(key: int | str, slot: int) -> int:
+    word = int(key, 16) if isinstance(key, str) else key
+    return int.from_bytes(keccak(word.to_bytes(32) + slot.to_bytes(32)))
+
+
+def _position_words(vault: str, p: Position | None, order: Order | None, claim: Claim | None) -> Words:
+    base = _slot(vault, _POSITIONS)
+    state, terms, waiting = packed_position(p or Position(), order or Order())
+    owed = claim.trader | claim.pool << 128 if claim else 0
+    return (base, state), (base + 1, terms), (base + 2, waiting), (_slot(vault, _CLAIMS), owed)
+
+
+def _series_words(id: int, series: book.Series) -> Words:
+    base = _slot(id, _SERIES)
+    sizes, carry, long, short = book.packed(series)
+    return tuple((base + i, word) for i, word in enumerate((sizes, carry, *long, *short)))
+
+
+def _lanes(live: Sequence[int]) -> int:
+    word = 0
+    for id in live:
+        word = word << 25 | 1 << 24 | id
+    return word

@@ -1,0 +1,207 @@
+"""What is fuzzed: the terms of the markets, and the parts behind them, each as a contract and as its twin.
+
+A world is drawn from a number: another one for every batch of histories, so that fees, rates, decimals, instruments,
+oracles and the number of markets differ. To fuzz a contract of your own, name it (`World(margin_model="Mine(1,2)")`):
+market and pool are modelled around it, and it is asked itself. To have it compared with a model, too, subclass `World`
+and override what makes the twin.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from functools import cached_property
+from typing import Any, TypeVar
+
+from bulkhead.build import artifacts
+from bulkhead.chain import Contract
+from bulkhead.fuzz.asked import AskedInstrument, AskedMargin, AskedOracle
+from bulkhead.fuzz.dated_call import DatedCall
+from bulkhead.model.instruments.perpetual import Parameters, Perpetual
+from bulkhead.model.interfaces.instrument import Instrument, MarginModel
+from bulkhead.model.interfaces.oracle import Block
+from bulkhead.model.margin.fixed_margin import FixedMargin
+from bulkhead.model.oracles.chainlink_source import Config
+from bulkhead.model.oracles.feed import FeedProxy
+from bulkhead.model.oracles.oracle import Oracle
+from bulkhead.model.oracles.oracle_settings import OracleSettings
+from bulkhead.protocol import Deployment, MarketTerms, OracleTerms
+from bulkhead.protocol.config import ONE, FixedMarginRates, PerpetualTerms
+
+#: When the world begins, unix seconds, and when dated series expire.
+NOW = 1_800_000_000
+EXPIRY = NOW + 40_000
+HEARTBEAT = OracleTerms().heartbeat
+SPREAD = ONE // 100
+#: Indices that markets start at.
+PRICES = (2_000 * ONE, 700 * ONE)
+
+#: What a part has to have, by the name of its option.
+INTERFACES = {"margin_model": "IMarginModel", "instrument": "IInstrument", "oracle": "IOracle"}
+
+T = TypeVar("T")
+
+
+class WorldInvalid(ValueError):
+    """A world that cannot be made; the message says why."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """All that is drawn. `validators` beside the primary source: 0, 2 or 4."""
+
+    decimals: int = 6
+    markets: int = 1
+    validators: int = 0
+    dated: bool = False
+    market: MarketTerms = field(default_factory=MarketTerms)
+    perpetual: PerpetualTerms = field(default_factory=PerpetualTerms)
+    margin: FixedMarginRates = field(default_factory=FixedMarginRates)
+
+
+@dataclass(frozen=True)
+class World:
+    """draw: None for the shipped terms, else what can differ is drawn from it. The others name contracts that take the
+    place of the shipped ones, with whole numbers, addresses or `feed` as arguments: "Mine(1,2)"."""
+
+    draw: int | None = None
+    margin_model: str = ""
+    instrument: str = ""
+    oracle: str = ""
+
+    def drawn(self, draw: int) -> World:
+        """The same parts with other terms."""
+        return replace(self, draw=draw)
+
+    def check(self) -> None:
+        """Raises WorldInvalid for a contract that does not exist or lacks a function of its interface."""
+        for option, interface in INTERFACES.items():
+            if part := getattr(self, option):
+                name, _ = _parsed(part)
+                if name not in artifacts():
+                    raise WorldInvalid(f"There is no contract {name}: put it below contracts/.")
+                needed = {e["name"] for e in artifacts()[interface].abi if e["type"] == "function"}
+                held = {e["name"] for e in artifacts()[name].abi if e["type"] == "function"}
+                if missing := sorted(needed - held):
+                    raise WorldInvalid(f"{name} is no {interface}: it lacks {', '.join(missing)}.")
+
+    @cached_property
+    def terms(self) -> Terms:
+        """What is drawn."""
+        if self.draw is None:
+            return Terms()
+        rng = random.Random(f"world {self.draw}")
+
+        def one(*choices: T) -> T:
+            return rng.choice(choices)
+
+        def rate(*choices: str) -> Decimal:
+            return Decimal(rng.choice(choices))
+
+        def tokens(*choices: int) -> Decimal:
+            return Decimal(rng.choice(choices))
+
+        initial, target, maintenance = one(("0.04", "0.03", "0.02"), ("0.1", "0.06", "0.05"), ("0.025", "0.02", "0.01"))
+        return Terms(
+            decimals=one(6, 6, 8, 18),
+            markets=one(1, 1, 2),
+            validators=one(0, 0, 0, 2, 4),
+            dated=one(False, False, True),
+            market=MarketTerms(
+                delay=one(12, 12, 1, 60),
+                open_fee=rate("0.0005", "0", "0.01"),
+                close_fee=rate("0.0005", "0", "0.01"),
+                phi=rate("0.1", "0.5", "0"),
+                phi_to_pool=rate("0.5", "0", "1"),
+                smallest_liquidation=rate("0.25", "0.1"),
+                largest_liquidation=rate("0.75", "1"),
+                smallest_reserve=rate("0.05", "0.1"),
+                largest_reserve=rate("1", "0.5"),
+                largest_utilisation=rate("0.9", "0.7"),
+                keeper_floor=tokens(1, 5),
+                keeper_cap=tokens(20, 10),
+                liquidation_fee=tokens(5, 25),
+            ),
+            perpetual=PerpetualTerms(
+                skew_scale=tokens(10_000, 500),
+                max_funding=tokens(1, 10),
+                borrow_base=rate("0.02", "0"),
+                borrow_ramp=rate("0.2", "5"),
+            ),
+            margin=FixedMarginRates(Decimal(initial), Decimal(target), Decimal(maintenance)),
+        )
+
+    @property
+    def series(self) -> int:
+        """How many series orders name."""
+        return 4 if self.terms.dated and not self.instrument else 1
+
+    # --- parts: a contract on the chain, and the twin that the model asks
+
+    def deploy_oracle(self, deployment: Deployment, feeds: list[Contract]) -> Contract:
+        """On a primary and its validators."""
+        if self.oracle:
+            return _deployed(deployment, self.oracle, feeds)
+        primary, *validators = (OracleTerms().encoded(feed.address, 8) for feed in feeds)
+        sources: dict[str, Any] = {"validators": [one["primary"] for one in validators]}
+        if validators:
+            sources |= {"spread": SPREAD, "quorum": len(validators) // 2}
+        return deployment.deploy("Oracle", primary | sources)
+
+    def twin_oracle(self, contract: Contract, feeds: list[FeedProxy], block: Block) -> Any:
+        """The oracle's model."""
+        if self.oracle:
+            return AskedOracle(contract)
+        primary, *validators = (Config(feed, HEARTBEAT, 0, 10**20) for feed in feeds)
+        spread, quorum = (SPREAD, len(validators) // 2) if validators else (0, 0)
+        settings = OracleSettings(
+            primary, validators, ONE // 200, spread, quorum, HEARTBEAT, ONE // 10, None, 600, 86_400
+        )
+        return Oracle(settings, block)
+
+    def deploy_instrument(self, deployment: Deployment, oracle: Contract, feeds: list[Contract]) -> Contract:
+        """What is traded."""
+        if self.instrument:
+            return _deployed(deployment, self.instrument, feeds)
+        if self.terms.dated:
+            return deployment.deploy("DatedCall", oracle.address, EXPIRY)
+        return deployment.deploy("Perpetual", self.terms.perpetual.encoded())
+
+    def twin_instrument(self, contract: Contract, oracle: Any) -> Instrument:
+        """Its model."""
+        if self.instrument:
+            return AskedInstrument(contract)
+        if self.terms.dated:
+            return DatedCall(oracle, EXPIRY)
+        return Perpetual(Parameters(*self.terms.perpetual.encoded()))
+
+    def deploy_margin_model(self, deployment: Deployment, feeds: list[Contract]) -> Contract:
+        """What is asked for."""
+        if self.margin_model:
+            return _deployed(deployment, self.margin_model, feeds)
+        return deployment.deploy("FixedMargin", *self.terms.margin.encoded())
+
+    def twin_margin_model(self, contract: Contract) -> MarginModel:
+        """Its model."""
+        if self.margin_model:
+            return AskedMargin(contract)
+        return FixedMargin(*self.terms.margin.encoded())
+
+
+def _parsed(part: str) -> tuple[str, list[str]]:
+    match = re.fullmatch(r"\s*(\w+)\s*(?:\((.*)\))?\s*", part)
+    if match is None:
+        raise WorldInvalid(f"{part!r} is no contract with its arguments: write Name or Name(1,2,feed).")
+    return match[1], [arg.strip() for arg in (match[2] or "").split(",") if arg.strip()]
+
+
+def _deployed(deployment: Deployment, part: str, feeds: list[Contract]) -> Contract:
+    name, args = _parsed(part)
+    read: Callable[[str], Any] = lambda arg: arg if arg.startswith("0x") else int(arg)  # noqa: E731
+    try:
+        return deployment.deploy(name, *(feeds[0].address if arg == "feed" else read(arg) for arg in args))
+    except ValueError as error:
+        raise WorldInvalid(f"{part} cannot be deployed: {error}") from None
