@@ -6,7 +6,7 @@ PIP    := $(PY) -m pip install -qq --disable-pip-version-check
 SETUP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test demo bench-gas fuzz coverage lint lint-python lint-solidity slither sizes format clean
+.PHONY: help setup build test demo bench-gas fuzz campaign coverage lint lint-python lint-solidity slither sizes format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ bench-gas: setup ## gas of every user call
 fuzz: setup ## random histories against the model and every invariant, for a minute
 	@$(PY) -m bulkhead.build --quiet
 	$(PY) -m bulkhead.cli fuzz --seconds 60
+
+campaign: setup ## a hundred million random calls; interrupted, it goes on where it was
+	@$(PY) -m bulkhead.build --quiet
+	$(PY) -m bulkhead.cli fuzz --calls 100000000 --resume out/fuzz/campaign.json
 
 coverage: setup ## which branches of the core the tests take; fails for one that they do not
 	$(PY) -m tools.coverage

@@ -1030,3 +1030,8 @@ def _nothing_opens(before: State, action: Action, after: State) -> str | None:
         return None
     opened = [v for v, p in after.open() if before.positions.get(v, _NONE).status != Status.OPEN]
     return f"{opened} opened" if opened or len(after.positions) > len(before.positions) else None
+
+
+#: Of every invariant and rule, by id.
+SENTENCES: dict[str, str] = {one.id: one.sentence for one in INVARIANTS}
+SENTENCES |= {one.id: one.sentence for one in (*TRANSITIONS, *ELSEWHERE)}

@@ -7,15 +7,18 @@ number alone: they are the same on any machine, in any order, in this process or
 from __future__ import annotations
 
 import json
+import logging
 import multiprocessing
 import os
 import random
 import signal
+import threading
 import time
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -56,6 +59,8 @@ VERSION = 2
 BATCH = 12
 #: Seconds that a failure is made shorter for, and that the slowest batch may take.
 SHRINKING, PATIENCE = 30.0, 300.0
+
+_ALONE = threading.Lock()
 
 
 class WorkerLost(RuntimeError):
@@ -155,7 +160,13 @@ def shrink(machine: Machine, words: tuple[int, ...], seconds: float = SHRINKING)
 
 
 def play_batch(plan: Plan, batch: int) -> Report:
-    """One batch; ends at its first failure, which is not made shorter yet."""
+    """One batch; ends at its first failure, which is not made shorter yet. One at a time in a process: a worker of a
+    cluster may have many threads."""
+    with _ALONE:
+        return _play_batch(plan, batch)
+
+
+def _play_batch(plan: Plan, batch: int) -> Report:
     begun = time.monotonic()
     world = plan.world_of(batch)
     machine = Machine(Pair(world))
@@ -252,26 +263,34 @@ class Campaign:
             raise ValueError(f"{path} is no campaign that this fuzzer has saved ({error}).") from None
 
 
-def local_executor(workers: int) -> Executor:
+@contextmanager
+def local_workers(count: int) -> Iterator[Executor]:
     """Processes of this machine, which leave an interruption to their parent."""
     ignore = (signal.SIGINT, signal.SIG_IGN)
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=signal.signal, initargs=ignore)
+    executor = ProcessPoolExecutor(count, mp_context=context, initializer=signal.signal, initargs=ignore)
+    try:
+        yield executor
+    finally:
+        executor.shutdown(wait=False, cancel_futures=True)
 
 
-def cluster_executor(address: str) -> tuple[Executor, int]:
-    """The workers of a Dask cluster, and how many there are. Raises ValueError with a sentence."""
+@contextmanager
+def cluster_workers(address: str) -> Iterator[tuple[Executor, int]]:
+    """The workers of a Dask cluster, and how many processes there are. Raises ValueError with a sentence."""
     try:
         from distributed import Client
     except ImportError:
         raise ValueError("A cluster needs Dask: install bulkhead[cluster].") from None
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # it would tell of a lost connection in fifty lines
     try:
-        client = Client(address, timeout=10)
+        client: Any = Client(address, timeout=10)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise ValueError(f"No cluster answers at {address}: {error}.") from None
-    if not (workers := sum(client.nthreads().values())):
-        raise ValueError(f"The cluster at {address} has no workers: start some with `dask worker {address}`.")
-    return client.get_executor(pure=False), workers
+    with client:
+        if not (workers := len(client.nthreads())):
+            raise ValueError(f"The cluster at {address} has no workers: start some with `dask worker {address}`.")
+        yield client.get_executor(pure=False), workers
 
 
 def _described(world: World) -> dict[str, Any]:
@@ -304,11 +323,15 @@ def save(failure: Failure, folder: Path) -> tuple[Path, Path]:
         "from bulkhead.fuzz.campaign import play\n"
         f"from {kind.__module__} import {kind.__name__}\n\n\n"
         f"def test_{name}() -> None:\n"
-        f"    words = {failure.words!r}\n"
+        f"    words = (\n{_lines(failure.words)}\n    )\n"
         f"    story = play(Machine(Pair({world!r})), words)\n"
         "    assert story is None, story\n"
     )
     return data, test
+
+
+def _lines(words: tuple[int, ...]) -> str:
+    return "\n".join(f"        {', '.join(map(str, words[i : i + 5]))}," for i in range(0, len(words), 5))
 
 
 def load(path: Path, world: type[World] = World) -> Failure:

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bulkhead.fuzz.campaign import Campaign, Report
+    from concurrent.futures import Executor
+
+    from bulkhead.fuzz.campaign import Campaign, Failure, Report
     from bulkhead.fuzz.world import World
 
 DESCRIPTION = """\
@@ -122,46 +124,30 @@ def _campaign(options: argparse.Namespace, world: World) -> Campaign:
 
 
 def _play(options: argparse.Namespace, campaign: Campaign) -> int:
-    from bulkhead.fuzz.campaign import WorkerLost, cluster_executor, local_executor, save, shortened, workers_here
+    from bulkhead.fuzz.campaign import WorkerLost, cluster_workers, local_workers, workers_here
 
-    workers = options.workers or workers_here()
-    calls = options.calls or 2**63
-    seconds = options.seconds or (60.0 if options.calls is None else float("inf"))
-    try:
-        executor, workers = cluster_executor(options.cluster) if options.cluster else (local_executor(workers), workers)
-    except ValueError as error:
-        return _refuse(str(error))
-    where = options.cluster or "this machine"
-    print(f"seed {campaign.plan.seed}, {workers} workers on {where}, histories of up to {campaign.plan.length} steps")
-    begun, before, told, kept = time.monotonic(), campaign.total.calls, 0.0, time.monotonic()
+    count = options.workers or workers_here()
     lost: BaseException | None = None
+    begun, before = time.monotonic(), campaign.total.calls
     try:
-        for total in campaign.run(executor, workers, seconds, calls):
-            now = time.monotonic()
-            if sys.stdout.isatty():
-                print(f"\r{_line(total, total.calls - before, now - begun, workers)}", end="", flush=True)
-            elif now - told > 60:
-                told = now
-                print(_line(total, total.calls - before, now - begun, workers), flush=True)
-            if options.resume and now - kept > SAVING:
-                campaign.save(options.resume)
-                kept = now
+        if options.cluster:
+            with cluster_workers(options.cluster) as (executor, count):
+                _follow(options, campaign, executor, count)
+        else:
+            with local_workers(count) as executor:
+                _follow(options, campaign, executor, count)
     except (WorkerLost, KeyboardInterrupt) as error:
         lost = error  # what has been found is told and kept first
+    except ValueError as error:
+        return _refuse(str(error))
     if options.resume:
         campaign.save(options.resume)
     total = campaign.total
     passed = time.monotonic() - begun
-    print(("\r" if sys.stdout.isatty() else "") + _line(total, total.calls - before, passed, workers))
+    print(("\r" if sys.stdout.isatty() else "") + _line(total, total.calls - before, passed, count))
     _table(total)
-    for failure in total.failures:
-        data, _ = save(failure, options.out)
-        print(f"Found by {len(failure.words)} steps ({data}); making it short ...", flush=True)
-        short = shortened(failure)
-        data, test = save(short, options.out)
-        print(short.story)
-        print(f"FOUND, {len(short.words)} steps: replay it with `bulkhead fuzz --replay {data}`; as a test: {test}")
-    executor.shutdown(wait=lost is None, cancel_futures=True)
+    if total.failures:
+        _tell_failure(total.failures[0], options.out)
     if lost is not None:
         print(f"FAILED: {str(lost) or 'interrupted'}", file=sys.stderr)
         return 130 if isinstance(lost, KeyboardInterrupt) else 1
@@ -171,6 +157,40 @@ def _play(options: argparse.Namespace, campaign: Campaign) -> int:
         print(f"FAILED: never reached: {', '.join(total.missed)}", file=sys.stderr)
         return 1
     return 0
+
+
+def _follow(options: argparse.Namespace, campaign: Campaign, executor: Executor, workers: int) -> None:
+    """Plays, and shows how it goes: on a terminal all the time, else once a minute."""
+    plan, where = campaign.plan, options.cluster or "this machine"
+    print(f"seed {plan.seed}, {workers} workers on {where}, histories of up to {plan.length} steps", flush=True)
+    begun, before = time.monotonic(), campaign.total.calls
+    told = kept = begun
+    seconds = options.seconds or (60.0 if options.calls is None else float("inf"))
+    for total in campaign.run(executor, workers, seconds, options.calls or 2**63):
+        now = time.monotonic()
+        line = _line(total, total.calls - before, now - begun, workers)
+        if sys.stdout.isatty():
+            print(f"\r{line}", end="", flush=True)
+        elif now - told > 60:
+            told = now
+            print(line, flush=True)
+        if options.resume and now - kept > SAVING:
+            kept = now
+            campaign.save(options.resume)
+
+
+def _tell_failure(failure: Failure, out: Path) -> None:
+    """Kept at once, then made short: an interruption loses nothing."""
+    from bulkhead.fuzz.campaign import save, shortened
+
+    whole = save(failure, out)
+    print(f"Something is wrong after {len(failure.words)} steps ({whole[0]}); making it short ...", flush=True)
+    short = shortened(failure)
+    data, test = save(short, out)
+    for path in {*whole} - {data, test}:
+        path.unlink()
+    print(f"\n{failure.world}\n{short.story}\n")
+    print(f"FOUND, {len(short.words)} steps. Again: bulkhead fuzz --replay {data}\nAs a test: {test}")
 
 
 def _own_parts(options: argparse.Namespace) -> bool:

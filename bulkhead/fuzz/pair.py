@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from bulkhead.chain import Contract, Revert, RevmChain
 from bulkhead.fuzz.twin import Twin
 from bulkhead.fuzz.world import HEARTBEAT, NOW, World
-from bulkhead.invariants import ELSEWHERE, Action, broken, broken_by
+from bulkhead.invariants import ELSEWHERE, SENTENCES, Action, broken, broken_by
 from bulkhead.model.errors import ModelError
 from bulkhead.model.operators import Operators
 from bulkhead.model.token import Token
@@ -18,6 +18,8 @@ from bulkhead.protocol.config import camel
 POOLED = 5_000_000
 FUNDED = 10**9
 #: Calls whose first argument names the vaults that they may change.
+#: Bytes of a proof by 0, 2 and 4 validators, and its round within a phase.
+PROOFS, MAX_ROUND = (32, 160, 224), (1 << 64) - 1
 _OF_MANY = frozenset({"liquidate", "settle"})
 
 
@@ -66,7 +68,8 @@ class Pair:
         """A new history: both as they were deployed."""
         self.chain.revert(self._first)
         self._first = self.chain.snapshot()
-        self.steps: list[str] = []
+        #: Of what happened: time, market, event; of a call: time, market, function, arguments, sender, answer.
+        self.steps: list[tuple[Any, ...]] = []
         self.model_token = token = Token(self.world.terms.decimals, self.token.address)
         self.model_operators = Operators(self.chain)
         for twin in self.twins:
@@ -98,7 +101,7 @@ class Pair:
             foreseen, done = getattr(model, name)(*args, sender=sender), True
         except ModelError as error:
             foreseen, done = (error.name, error.args), False
-        self.tell(f"{name}{args} by {sender[:6]} -> {foreseen}", twin)
+        self.steps.append((self.chain.timestamp, twin.number, name, args, sender, foreseen))
         told = self._told(contract, camel(name), args if on_chain is None else on_chain, sender)
         if told != _plain(foreseen) and not (done and foreseen is None and told is not None):
             raise self.difference(name, told, foreseen)
@@ -113,7 +116,7 @@ class Pair:
 
     def refused(self, contract: Contract, name: str, *args: Any, sender: str, error: str) -> None:
         """A call that nobody may make: it is refused with this error, and nothing changes. Raises Difference."""
-        self.steps.append(f"{name}{args} by {sender[:6]} -> {error}")
+        self.steps.append((self.chain.timestamp, 0, name, args, sender, error))
         told = self._told(contract, name, args, sender)
         if not isinstance(told, tuple) or told[0] != error:
             raise self.difference(name, told, error)
@@ -138,7 +141,7 @@ class Pair:
             else:
                 wrong += broken_by(before, action, after, ELSEWHERE)
             if wrong:
-                raise self.difference(action.name, wrong, "nothing broken")
+                raise self.broken(action.name, wrong)
             one.sound = after
 
     def compare(self, name: str, whole: bool = False) -> None:
@@ -150,12 +153,42 @@ class Pair:
 
     def difference(self, what: str, told: Any, foreseen: Any) -> Difference:
         """The whole history, and what differs at its end."""
-        return Difference("\n".join([*self.steps, f"{what}\n contracts {told}\n model     {foreseen}"]))
+        lines = [f"{what}:", f"  contracts {told}", f"  model     {foreseen}"]
+        return Difference(self.named("\n".join([self.story(), *lines])))
 
-    def tell(self, step: str, twin: Twin | None = None) -> None:
-        """A step of the history."""
-        where = f"market {twin.number}, " if twin is not None and len(self.twins) > 1 else ""
-        self.steps.append(f"{self.chain.timestamp - NOW} {where}{step}")
+    def broken(self, what: str, wrong: list[str]) -> Difference:
+        """The whole history, and the invariants that do not hold after it."""
+        lines = [f"{what} breaks"]
+        for one in wrong:
+            id, _, found = one.partition(": ")
+            lines += [f"  {id}: {SENTENCES[id]}", f"    {found}"]
+        return Difference(self.named("\n".join([self.story(), *lines])))
+
+    def tell(self, event: str, twin: Twin | None = None) -> None:
+        """Something that happened to the world, or to one market of it."""
+        self.steps.append((self.chain.timestamp, 0 if twin is None else twin.number, event))
+
+    def story(self) -> str:
+        """What has happened, a line each: seconds since the beginning, the market if there are two, the step."""
+        lines = []
+        for time, market, what, *call in self.steps:
+            where = f"market {market}: " if len(self.twins) > 1 else ""
+            if call:
+                args, sender, answer = call
+                what = f"{sender}: {what}({', '.join(map(_shown, args))}) -> {_shown(answer)}"
+            lines.append(f"{time - NOW:>7} {where}{what}")
+        return self.named("\n".join(lines))
+
+    def named(self, text: str) -> str:
+        """A text with names in the place of addresses."""
+        for name, address in self.actors._asdict().items():
+            text = text.replace(address, name)
+        for twin in self.twins:
+            number = f" {twin.number}" if len(self.twins) > 1 else ""
+            text = text.replace(twin.address, f"market{number}").replace(twin.pool_address, f"pool{number}")
+            for n, vault in enumerate(twin.positions, 1):
+                text = text.replace(vault, f"vault{number}.{n}" if number else f"vault {n}")
+        return text
 
     # --- the world around
 
@@ -168,13 +201,13 @@ class Pair:
         """The token refuses an account, or no longer."""
         self.token.send.setBlocked(account, value)
         (self.model_token.blocked.add if value else self.model_token.blocked.discard)(account)
-        self.tell(f"{'blocks' if value else 'frees'} {account[:6]}")
+        self.tell(f"the token {'blocks' if value else 'frees'} {account}")
 
     def donate(self, to: str, amount: int) -> None:
         """Tokens out of nothing, to anybody."""
         self.token.send.mint(to, amount)
         self.model_token.mint(to, amount)
-        self.tell(f"{amount} fall on {to[:6]}")
+        self.tell(f"{amount} tokens fall on {to}")
         self._stir()
 
     def end(self, twin: Twin) -> None:
@@ -189,6 +222,17 @@ class Pair:
     def _stir(self) -> None:
         for twin in self.twins:
             twin.stir()
+
+
+def _shown(value: Any) -> str:
+    """As short as it can be understood."""
+    if isinstance(value, bytes):
+        return (
+            f"proof of round {int.from_bytes(value[:32]) & MAX_ROUND}" if len(value) in PROOFS else f"0x{value.hex()}"
+        )
+    if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
+        return f"[{', '.join(map(_shown, value))}]"
+    return str(value)
 
 
 def _plain(value: Any) -> Any:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from ast import literal_eval
+from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, TypeVar
@@ -62,10 +62,10 @@ class Terms:
     margin: FixedMarginRates = field(default_factory=FixedMarginRates)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class World:
     """draw: None for the shipped terms, else what can differ is drawn from it. The others name contracts that take the
-    place of the shipped ones, with whole numbers, addresses or `feed` as arguments: "Mine(1,2)"."""
+    place of the shipped ones; arguments are numbers, addresses, structs in brackets or `feed`: "Mine(1,(2,3),feed)"."""
 
     draw: int | None = None
     margin_model: str = ""
@@ -134,6 +134,12 @@ class World:
             margin=FixedMarginRates(Decimal(initial), Decimal(target), Decimal(maintenance)),
         )
 
+    def __repr__(self) -> str:
+        given = (
+            f"{one.name}={value!r}" for one in fields(self) if (value := getattr(self, one.name)) not in (None, "")
+        )
+        return f"{type(self).__name__}({', '.join(given)})"
+
     @property
     def series(self) -> int:
         """How many series orders name."""
@@ -191,17 +197,18 @@ class World:
         return FixedMargin(*self.terms.margin.encoded())
 
 
-def _parsed(part: str) -> tuple[str, list[str]]:
+def _parsed(part: str) -> tuple[str, str]:
+    """Name and arguments of Name(ARGUMENTS)."""
     match = re.fullmatch(r"\s*(\w+)\s*(?:\((.*)\))?\s*", part)
     if match is None:
         raise WorldInvalid(f"{part!r} is no contract with its arguments: write Name or Name(1,2,feed).")
-    return match[1], [arg.strip() for arg in (match[2] or "").split(",") if arg.strip()]
+    return match[1], (match[2] or "").strip()
 
 
 def _deployed(deployment: Deployment, part: str, feeds: list[Contract]) -> Contract:
-    name, args = _parsed(part)
-    read: Callable[[str], Any] = lambda arg: arg if arg.startswith("0x") else int(arg)  # noqa: E731
+    name, text = _parsed(part)
+    quoted = re.sub(r"\b0x[0-9a-fA-F]{40}\b", r"'\g<0>'", re.sub(r"\bfeed\b", feeds[0].address, text))
     try:
-        return deployment.deploy(name, *(feeds[0].address if arg == "feed" else read(arg) for arg in args))
-    except ValueError as error:
+        return deployment.deploy(name, *(literal_eval(f"({quoted},)") if quoted else ()))
+    except (ValueError, SyntaxError) as error:
         raise WorldInvalid(f"{part} cannot be deployed: {error}") from None

@@ -36,8 +36,8 @@ def test_a_history_is_the_same_again(machine: Machine) -> None:
     stories = []
     for _ in range(2):
         assert play(machine, history(2, 3, 100)) is None
-        stories.append(list(machine.pair.steps))
-    assert stories[0] == stories[1] and len(stories[0]) > 30
+        stories.append(machine.pair.story())
+    assert stories[0] == stories[1] and stories[0].count("\n") > 30
     assert list(history(2, 3, 100)) != list(history(2, 4, 100))
 
 
@@ -92,7 +92,7 @@ def test_a_broken_invariant_is_a_failure(machine: Machine, monkeypatch: pytest.M
     never = replace(campaign_invariants()[0], check=lambda state: "never holds", each=None)
     monkeypatch.setattr("bulkhead.invariants.INVARIANTS", [never])
     story = play(machine, history(1, 0, 50))
-    assert story is not None and f"{never.id}: never holds" in story
+    assert story is not None and f"  {never.id}: {never.sentence}\n    never holds" in story
 
 
 def campaign_invariants() -> list[Any]:
@@ -149,8 +149,9 @@ def test_a_campaign_is_the_same_whoever_plays_it() -> None:
     alone, together = play_batch(plan, 0), Report()
     for _ in Campaign(plan).run(in_this_process(), 1, 60, calls=1):
         pass
-    for total in Campaign(plan).run(campaign.local_executor(1), 1, 60, calls=1):
-        together = total
+    with campaign.local_workers(1) as processes:
+        for total in Campaign(plan).run(processes, 1, 60, calls=1):
+            together = total
     assert alone.calls > 100
     for played in (replace(play_batch(plan, 0), busy=0.0), replace(alone, busy=0.0)):
         assert (played.names, played.succeeded, played.reached) == (alone.names, alone.succeeded, alone.reached)
@@ -199,7 +200,8 @@ def test_a_worker_that_is_lost_fails_the_campaign(
         list(Campaign(Plan(1, length=None)).run(in_this_process(), 1, 30))  # type: ignore[arg-type]
     with monkeypatch.context() as patched, pytest.raises(campaign.WorkerLost, match="must hang"):
         patched.setattr(campaign, "PATIENCE", 0.0)
-        list(Campaign(Plan(1)).run(campaign.local_executor(1), 1, 30))
+        with campaign.local_workers(1) as processes:
+            list(Campaign(Plan(1)).run(processes, 1, 30))
 
     def lost(*_: Any) -> Any:
         raise campaign.WorkerLost("A worker is lost.")
