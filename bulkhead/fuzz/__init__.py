@@ -9,7 +9,7 @@ Machine  what a word does. Subclass it for steps of your own
 """
 
 from bulkhead.fuzz.machine import Machine
-from bulkhead.fuzz.pair import Difference, Pair
+from bulkhead.fuzz.pair import Difference, ModelAlone, Pair
 from bulkhead.fuzz.world import World
 
-__all__ = ["Difference", "Machine", "Pair", "World"]
+__all__ = ["Difference", "Machine", "ModelAlone", "Pair", "World"]

@@ -23,6 +23,10 @@ PROOFS, MAX_ROUND = (32, 160, 224), (1 << 64) - 1
 _OF_MANY = frozenset({"liquidate", "settle"})
 
 
+#: What a model that has no contracts beside it is told.
+AS_FORESEEN: Any = object()
+
+
 class Difference(AssertionError):
     """Contracts and model differ, or an invariant is broken: what, and after which steps."""
 
@@ -103,7 +107,9 @@ class Pair:
             foreseen, done = (error.name, error.args), False
         self.steps.append((self.chain.timestamp, twin.number, name, args, sender, foreseen))
         told = self._told(contract, camel(name), args if on_chain is None else on_chain, sender)
-        if told != _plain(foreseen) and not (done and foreseen is None and told is not None):
+        if part == "shares" and done:
+            foreseen = True  # what an ERC-20 answers
+        if told is not AS_FORESEEN and told != _plain(foreseen):
             raise self.difference(name, told, foreseen)
         if name == "request_open" and done:
             twin.positions += foreseen
@@ -118,7 +124,7 @@ class Pair:
         """A call that nobody may make: it is refused with this error, and nothing changes. Raises Difference."""
         self.steps.append((self.chain.timestamp, 0, name, args, sender, error))
         told = self._told(contract, name, args, sender)
-        if not isinstance(told, tuple) or told[0] != error:
+        if told is not AS_FORESEEN and told[:1] != (error,):
             raise self.difference(name, told, error)
         self.compare(name)
 
@@ -222,6 +228,17 @@ class Pair:
     def _stir(self) -> None:
         for twin in self.twins:
             twin.stir()
+
+
+class ModelAlone(Pair):
+    """The model without its contracts, several times faster: for searches, and for faults planted in the model. The
+    chain is only the clock, and holds the parts that are asked."""
+
+    def _told(self, contract: Contract, name: str, args: tuple[Any, ...], sender: str) -> Any:
+        return AS_FORESEEN
+
+    def compare(self, name: str, whole: bool = False) -> None:
+        """Nothing to compare with."""
 
 
 def _shown(value: Any) -> str:
