@@ -9,7 +9,7 @@ Ids are those of docs/spec.md where a promise has one; the others name what they
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -62,13 +62,10 @@ class State:
     share_supply: int
 
     @staticmethod
-    def of(market: Market) -> State:
-        """The present state of a market."""
+    def of(market: Market, price: tuple[int, int] | None = None) -> State:
+        """The present state of a market; `price` is its newest one, where that is known already."""
         pool, token = market.pool, market.token
-        try:
-            index, at = market.oracle.latest()
-        except ModelError:  # a price that is missing, for whatever reason, is no price
-            index, at = 0, 0
+        index, at = price or newest_price(market)
         return State(
             market,
             market.block.timestamp,
@@ -150,11 +147,37 @@ class State:
 
     def moved(self, before: State) -> dict[str, int]:
         """Tokens that each account has gained (lost: negative) since an earlier state."""
-        if self.__dict__.get("_before") is not before:
+        return self._since(before)[0]
+
+    def altered(self, before: State) -> set[str]:
+        """Vaults whose position, order or claim is not what it was in an earlier state."""
+        return self._since(before)[1]
+
+    def _since(self, before: State) -> tuple[dict[str, int], set[str]]:
+        # Asked by many rules of the same two states.
+        known: tuple[State, dict[str, int], set[str]] | None = self.__dict__.get("_known")
+        if known is None or known[0] is not before:
             was = before.tokens
             moved = {who: has - was.get(who, 0) for who, has in self.tokens.items() if has != was.get(who, 0)}
-            self.__dict__.update(_before=before, _moved=moved)
-        return self.__dict__["_moved"]  # type: ignore[no-any-return]
+            altered: set[str] = set()
+            for now, then in (
+                (self.positions, before.positions),
+                (self.orders, before.orders),
+                (self.claims, before.claims),
+            ):
+                altered.update(_different(now, then))
+            self.__dict__["_known"] = known = before, moved, altered
+        return known[1], known[2]
+
+
+def _different(now: Mapping[str, object], then: Mapping[str, object]) -> Iterator[str]:
+    """Keys under which two mappings differ. What did not change is the same object, and asked nothing more."""
+    for key, one in now.items():
+        other = then.get(key)
+        if one is not other and one != other:
+            yield key
+    for key in then.keys() - now.keys():
+        yield key
 
 
 @dataclass(frozen=True)
@@ -167,6 +190,14 @@ class Action:
     done: bool
     touched: frozenset[str] = field(default_factory=frozenset)
     """Vaults that it may change; the others are neighbours."""
+
+
+def newest_price(market: Market) -> tuple[int, int]:
+    """Index and time; (0, 0) where there is none, for whatever reason."""
+    try:
+        return market.oracle.latest()
+    except ModelError:
+        return 0, 0
 
 
 #: What can change from state to state.
@@ -258,24 +289,11 @@ def broken(state: State, since: State | None = None) -> list[str]:
             wrong = one.check(state)
         else:
             if vaults is None:
-                vaults = _altered(since, state)
+                vaults = [*(state.altered(since) | state.moved(since).keys()) & state.positions.keys()]
             wrong = _first(one.each, state, vaults)
         if wrong is not None:
             found.append(f"{one.id}: {wrong}")
     return found
-
-
-def _altered(before: State, after: State) -> list[str]:
-    """Vaults of the later state in which something is not what it was."""
-    moved = after.moved(before)
-    return [
-        vault
-        for vault, p in after.positions.items()
-        if vault in moved
-        or before.positions.get(vault) != p
-        or before.orders.get(vault) != after.orders.get(vault)
-        or before.claims.get(vault) != after.claims.get(vault)
-    ]
 
 
 def broken_by(before: State, action: Action, after: State, rules: list[Transition] = TRANSITIONS) -> list[str]:
@@ -555,10 +573,10 @@ def _largest_win(s: State, vault: str, p: Position, order: Order) -> str | None:
 
 @_invariant("POS-6", "An open position remembers no index of borrowing that has not been.", "positions series")
 def _remembered(s: State) -> str | None:
+    now = {id: book.carry_at(series, s.time).borrowing for id, series in s.series.items()}
     for vault, p in s.open():
-        now = book.carry_at(s.series[p.series], s.time).borrowing
-        if p.borrowing * book.KEPT > now:
-            return f"{vault} remembers {p.borrowing}, it is {now}"
+        if p.borrowing * book.KEPT > now[p.series]:
+            return f"{vault} remembers {p.borrowing}, it is {now[p.series]}"
     return None
 
 
@@ -661,10 +679,9 @@ def _isolated(before: State, action: Action, after: State) -> str | None:
 
 @_transition("SAFE-3", "No action on one position changes another, its order, its claims or its balance.")
 def _neighbours(before: State, action: Action, after: State) -> str | None:
-    for was, is_ in ((before.positions, after.positions), (before.orders, after.orders), (before.claims, after.claims)):
-        for vault in was.keys() | is_.keys():
-            if was.get(vault) != is_.get(vault) and vault not in action.touched and vault in before.traders:
-                return f"{action.name} changed {vault}"
+    for vault in after.altered(before):
+        if vault not in action.touched and vault in before.traders:
+            return f"{action.name} changed {vault}"
     for vault, gained in after.moved(before).items():
         if gained < 0 and vault in before.traders and vault not in action.touched:
             return f"{action.name} took {-gained} from {vault}"
@@ -857,16 +874,13 @@ def _no_free_money(before: State, action: Action, after: State) -> str | None:
         return None
     if action.name == "execute" and not _at_the_newest(before, action):
         return None  # at a price that is no longer the newest, somebody has won and somebody has lost
-    traders = set(after.traders.values())
+    moved, altered = after.moved(before), after.altered(before)
+    traders = set(after.traders.values()) if moved else set()
     if action.name == "add_margin":
         traders.add(action.sender)  # anyone may
-    gained = sum(gained for who, gained in after.moved(before).items() if who in traders)
-    vaults = before.positions.keys() | after.positions.keys() | before.claims.keys() | after.claims.keys()
-    for vault in vaults:
-        if before.positions.get(vault) != after.positions.get(vault) or before.claims.get(vault) != after.claims.get(
-            vault
-        ):
-            gained += _stake(after, vault) - _stake(before, vault)
+    gained = sum(gained for who, gained in moved.items() if who in traders)
+    for vault in altered:
+        gained += _stake(after, vault) - _stake(before, vault)
     # Roundings of a slice and of its rest; a claim that the trader sends to a stranger is a loss.
     return f"{action.name} made the traders {gained} richer" if gained > 4 * max(len(action.touched), 1) else None
 
@@ -886,7 +900,7 @@ def _stake(s: State, vault: str) -> int:
         return stake
     if p.status != Status.OPEN:
         return stake + p.margin
-    return stake + max(0, min(s.equities[vault], p.margin + p.reserve))
+    return stake + max(0, min(s.equity(p, s.index, s.at), p.margin + p.reserve))
 
 
 @_transition("EXE-2", "Execution ends the order it is given, whatever comes of it.")
@@ -915,9 +929,9 @@ def _no_more_than_ordered(before: State, action: Action, after: State) -> str | 
 
 @_transition("EXE-4", "No position grows: sizes never rise, entries never move.")
 def _never_grows(before: State, action: Action, after: State) -> str | None:
-    for vault, new in after.positions.items():
-        old = before.positions.get(vault)
-        if old is None:
+    for vault in after.altered(before):
+        old, new = before.positions.get(vault), after.positions.get(vault)
+        if old is None or new is None:
             continue
         if abs(new.size) > abs(old.size) or (old.status == Status.OPEN and new.entry != old.entry):
             return f"{vault} became {new}"

@@ -11,7 +11,7 @@ from eth_hash.auto import keccak
 from bulkhead.chain import Contract
 from bulkhead.chain.address import checksum
 from bulkhead.fuzz.world import NOW, PRICES
-from bulkhead.invariants import State
+from bulkhead.invariants import State, newest_price
 from bulkhead.model.interfaces.market import MarketConfig, Order, OrderKind, Position, VoidReason
 from bulkhead.model.libraries import book
 from bulkhead.model.libraries.position_store import packed as packed_position
@@ -97,18 +97,27 @@ class Twin:
         self._words: dict[str, tuple[Position | None, Order | None, Claim | None, Words]] = {}
         self._series_words: dict[int, tuple[book.Series, Words]] = {}
         self._state: State | None = None
+        self._price: tuple[int, int] | None = None
         self.sound: State | None = None  # the last state in which every invariant held
 
     @property
     def state(self) -> State:
         """Of the model, now."""
         if self._state is None:
-            self._state = State.of(self.model)
+            if self._price is None:
+                self._price = newest_price(self.model)
+            self._state = State.of(self.model, self._price)
         return self._state
 
-    def stir(self) -> None:
-        """Something has changed: the state is read anew when it is asked for."""
+    def stir(self, prices: bool = True) -> None:
+        """Something has changed: the state is read anew when it is asked for, and with it the newest price."""
         self._state = None
+        if prices:
+            self._price = None
+
+    def put(self, state: State) -> None:
+        """The model is as it was."""
+        self._state = state
 
     def parts(self) -> dict[str, tuple[Contract, Any]]:
         """Contracts that are called, with what stands for them in the model."""

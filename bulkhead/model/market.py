@@ -6,7 +6,7 @@ A vault is an address that holds tokens; `new_vault` gives the address of the n-
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from bulkhead.model.integers import saturating_sub, signed, unsigned, wrap, wrap_signed
@@ -49,7 +49,7 @@ from bulkhead.model.libraries.position_store import PREMIUM, save_order, save_st
 from bulkhead.model.operators import Operators
 from bulkhead.model.oracles.errors import PriceNotThereYet
 from bulkhead.model.pool import Pool
-from bulkhead.model.state import atomic
+from bulkhead.model.state import atomic, replace
 from bulkhead.model.token import Token
 
 #: Token units that the roundings of one partial liquidation may eat.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Protocol
 
 from bulkhead.model.errors import ModelError
@@ -23,7 +22,7 @@ from bulkhead.model.interfaces.pool import (
 from bulkhead.model.libraries import bands, book, position_math
 from bulkhead.model.libraries.book import Series
 from bulkhead.model.libraries.position_math import ONE
-from bulkhead.model.state import atomic
+from bulkhead.model.state import atomic, replace
 from bulkhead.model.token import Token
 
 VIRTUAL_SHARES = 10**6

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 ONE = 10**18
@@ -134,6 +135,7 @@ class MarketTerms:
         return {camel(name): value for name, value in ({**parts, **fields}).items()}
 
 
+@cache
 def camel(name: str) -> str:
     """snake_case to camelCase."""
     head, *tail = name.split("_")

@@ -5,13 +5,14 @@ Where the contract packs sums into words, the twin has a field a lane; `packed` 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from bulkhead.model.errors import ModelError
 from bulkhead.model.integers import quotient, unsigned, wrap, wrap_signed
 from bulkhead.model.interfaces.market import Position
 from bulkhead.model.libraries import position_math
 from bulkhead.model.libraries.position_math import LOT, ONE
+from bulkhead.model.state import replace
 
 #: A position keeps the indices of its entry to ten decimals.
 KEPT = 10**8

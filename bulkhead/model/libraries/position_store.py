@@ -5,12 +5,11 @@ The model keeps both as they are; what the words cannot hold is refused or round
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from bulkhead.model.integers import wrap
 from bulkhead.model.interfaces.market import AmountTooLarge, Order, Position, Status
 from bulkhead.model.libraries import bands
 from bulkhead.model.libraries.position_math import LOT
+from bulkhead.model.state import replace
 
 #: A premium is kept to nine decimals.
 PREMIUM = 10**9
