@@ -14,20 +14,17 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from bulkhead.model.errors import ModelError
+from bulkhead.model.interfaces.market import Action as Scope
 from bulkhead.model.interfaces.market import Order, OrderKind, Position, Status
 from bulkhead.model.interfaces.pool import Exit
 from bulkhead.model.libraries import bands, book, position_math
 from bulkhead.model.libraries.book import Series, Side
 from bulkhead.model.libraries.position_math import LOT, ONE
-from bulkhead.model.market import Claim, Market
+from bulkhead.model.market import NO_CLAIM, NO_ORDER, NO_POSITION, Claim, Market
 from bulkhead.model.pool import CAPACITY, MAX_UINT88
 
-_NONE = Position()
-_NO_ORDER = Order()
-_NO_CLAIM = Claim()
 
-
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class State:
     """All that a market, its pool and its token hold at one moment; a copy that later actions leave alone.
 
@@ -129,6 +126,11 @@ class State:
         return self.market.pool.worth(self.index, self.at)
 
     @cached_property
+    def reserves(self) -> int:
+        """Of all open positions."""
+        return sum(total[2] for total in self.sums.values())
+
+    @cached_property
     def sums(self) -> dict[tuple[int, bool], list[int]]:
         """By series and side (True: long), of open positions: lots, margin / 256, reserve, entry value, funding and
         borrowing at entry."""
@@ -205,6 +207,7 @@ _FIELDS = tuple(name for name in State.__dataclass_fields__ if name != "market")
 
 Check = Callable[[State], str | None]
 Each = Callable[[State, str, Position, Order], str | None]
+EachSeries = Callable[[State, int, Series], str | None]
 Rule = Callable[[State, Action, State], str | None]
 
 
@@ -212,7 +215,8 @@ Rule = Callable[[State, Action, State], str | None]
 class Invariant:
     """Holds of every state; `reads` are the fields of a state that it looks at.
 
-    each  where it looks at one position at a time, the check of one: vault, position, order
+    each         where it looks at one position at a time, the check of one: vault, position, order
+    each_series  where it looks at one series at a time, the check of one: id, series
     """
 
     id: str
@@ -220,6 +224,7 @@ class Invariant:
     check: Check
     reads: frozenset[str]
     each: Each | None = None
+    each_series: EachSeries | None = None
 
 
 @dataclass(frozen=True)
@@ -256,10 +261,29 @@ def _of_each(id: str, sentence: str, reads: str) -> Callable[[Each], Each]:
     return register
 
 
+def _of_each_series(id: str, sentence: str, reads: str) -> Callable[[EachSeries], EachSeries]:
+    def register(each: EachSeries) -> EachSeries:
+        def check(s: State) -> str | None:
+            return _first_series(each, s, s.series)
+
+        INVARIANTS.append(Invariant(id, sentence, check, frozenset(reads.split()), each_series=each))
+        return each
+
+    return register
+
+
+def _first_series(each: EachSeries, s: State, ids: Iterable[int]) -> str | None:
+    """The first that is wrong."""
+    for id in ids:
+        if (wrong := each(s, id, s.series[id])) is not None:
+            return f"series {id} {wrong}"
+    return None
+
+
 def _first(each: Each, s: State, vaults: Iterable[str]) -> str | None:
     """The first that is wrong."""
     for vault in vaults:
-        if (wrong := each(s, vault, s.positions[vault], s.orders.get(vault, _NO_ORDER))) is not None:
+        if (wrong := each(s, vault, s.positions[vault], s.orders.get(vault, NO_ORDER))) is not None:
             return f"{vault} {wrong}"
     return None
 
@@ -274,18 +298,22 @@ def _transition(id: str, sentence: str, rules: list[Transition] = TRANSITIONS) -
 
 def broken(state: State, since: State | None = None) -> list[str]:
     """Invariants that a state breaks: "id: what is wrong". Those that look at nothing that has changed `since` a state
-    in which all held are not asked again, nor are they of positions that are as they were."""
+    in which all held are not asked again, nor are they of positions and series that are as they were."""
     if since is None:
         return [f"{one.id}: {wrong}" for one in INVARIANTS if (wrong := one.check(state)) is not None]
-    changed = {name for name in _FIELDS if getattr(state, name) != getattr(since, name)}
+    now, then = state.__dict__, since.__dict__
+    changed = {name for name in _FIELDS if now[name] is not then[name] and now[name] != then[name]}
     if not changed:
         return []
     vaults: list[str] | None = None
+    series = [id for id, one in state.series.items() if since.series.get(id) is not one]
     found = []
     for one in INVARIANTS:
         if changed.isdisjoint(one.reads):
             continue
-        if one.each is None:
+        if one.each_series is not None:
+            wrong = _first_series(one.each_series, state, series)
+        elif one.each is None:
             wrong = one.check(state)
         else:
             if vaults is None:
@@ -311,7 +339,7 @@ def _differ(what: str, is_: object, should: object) -> str | None:
 
 @_of_each("SAFE-1", "A vault holds at least margin, reserve and what is claimable.", "positions claims tokens")
 def _vaults_hold(s: State, vault: str, p: Position, order: Order) -> str | None:
-    claim = s.claims.get(vault, _NO_CLAIM)
+    claim = s.claims.get(vault, NO_CLAIM)
     due = p.margin + claim.trader + claim.pool + (p.reserve if p.status == Status.OPEN else 0)
     return f"holds {s.balance(vault)} of {due}" if s.balance(vault) < due else None
 
@@ -335,7 +363,7 @@ def _conserved(s: State) -> str | None:
     "tokens idle committed positions kept",
 )
 def _pool_holds(s: State) -> str | None:
-    earmarks = s.committed - sum(p.reserve for _, p in s.open())
+    earmarks = s.committed - s.reserves
     due = s.idle + earmarks + sum(s.kept.values())
     held = s.balance(s.market.pool.address)
     return None if held >= due else f"the pool holds {held} of {due}"
@@ -354,7 +382,7 @@ def _market_holds_nothing(s: State) -> str | None:
 def _bounded_loss(s: State) -> str | None:
     if s.index == 0:
         return None
-    floor = s.held - sum(p.reserve for _, p in s.open())
+    floor = s.held - s.reserves
     return None if s.worth >= floor else f"worth {s.worth} below {floor}"
 
 
@@ -478,7 +506,9 @@ def _sizes(s: State) -> str | None:
 def _pending(s: State) -> str | None:
     expected = {id: [0, 0] for id in s.series}
     for vault, order in s.orders.items():
-        p = s.positions[vault]
+        p = s.positions.get(vault)
+        if p is None:
+            continue  # no position, no series: ORD-2
         if order.kind == OrderKind.OPEN:
             expected[p.series][p.size < 0] += abs(p.size) // LOT
         elif order.kind == OrderKind.CLOSE:
@@ -527,12 +557,9 @@ def _live(s: State) -> str | None:
     return _differ("the series that say so", sorted(id for id, one in s.series.items() if one.live), sorted(s.live))
 
 
-@_invariant("BOOK-10", "The words of a series hold it.", "series")
-def _words(s: State) -> str | None:
-    for id, series in s.series.items():
-        if book.unpacked(book.packed(series)) != series:
-            return f"series {id} does not come back from its words"
-    return None
+@_of_each_series("BOOK-10", "The words of a series hold it.", "series")
+def _words(s: State, id: int, series: Series) -> str | None:
+    return None if book.unpacked(book.packed(series)) == series else "does not come back from its words"
 
 
 # --- positions
@@ -615,20 +642,17 @@ def _earmarks(s: State, vault: str, p: Position, order: Order) -> str | None:
 # --- carry
 
 
-@_invariant("CAR-1", "Rates of carry are those that a series can keep, and borrowing never pays the trader.", "series")
-def _rates(s: State) -> str | None:
-    for id, series in s.series.items():
-        if abs(series.funding_rate) >> 39 or not 0 <= series.borrow_rate < 1 << 40:
-            return f"series {id}: {series.funding_rate}, {series.borrow_rate}"
-    return None
+@_of_each_series(
+    "CAR-1", "Rates of carry are those that a series can keep, and borrowing never pays the trader.", "series"
+)
+def _rates(s: State, id: int, series: Series) -> str | None:
+    kept = abs(series.funding_rate) >> 39 == 0 and 0 <= series.borrow_rate < 1 << 40
+    return None if kept else f"has the rates {series.funding_rate}, {series.borrow_rate}"
 
 
-@_invariant("CAR-2", "The rates are not of the future.", "series")
-def _rates_time(s: State) -> str | None:
-    for id, series in s.series.items():
-        if series.time > s.time:
-            return f"series {id} is of {series.time}, it is {s.time}"
-    return None
+@_of_each_series("CAR-2", "The rates are not of the future.", "series")
+def _rates_time(s: State, id: int, series: Series) -> str | None:
+    return f"is of {series.time}, it is {s.time}" if series.time > s.time else None
 
 
 @_invariant("CAR-3", "The heavier side pays the funding, so that what the lighter receives is never more.", "series")
@@ -647,7 +671,13 @@ def _frozen(s: State) -> bool:
 # --- steps
 
 _ENDINGS = frozenset({"liquidate", "close_at_reserve", "settle", "execute"})
-_TRADER_ONLY = frozenset({"request_close", "request_raise", "remove_margin"})
+#: What only the trader may begin, or an operator with this in its scope.
+_SCOPES = {
+    "request_open": Scope.OPEN,
+    "request_close": Scope.CLOSE,
+    "request_raise": Scope.RAISE_RESERVE,
+    "remove_margin": Scope.REMOVE_MARGIN,
+}
 
 
 @_transition("REV-1", "A refused call changes nothing.")
@@ -711,8 +741,9 @@ def _no_more_than_held(before: State, action: Action, after: State) -> str | Non
         trader = before.traders[vault]
         if trader == action.sender or len(action.touched) > 1:
             continue
-        claim, p = before.claims.get(vault, _NO_CLAIM), before.positions.get(vault, _NONE)
-        most = p.margin + p.reserve + claim.trader
+        claim, p = before.claims.get(vault, NO_CLAIM), before.positions.get(vault, NO_POSITION)
+        reserve = p.reserve if p.status == Status.OPEN else 0  # an earmark is not in the vault
+        most = claim.trader if action.name == "claim" else p.margin + reserve
         if after.balance(trader) - before.balance(trader) > most:
             return f"{action.name} paid the trader of {vault} more than {most}"
     return None
@@ -722,17 +753,16 @@ def _no_more_than_held(before: State, action: Action, after: State) -> str | Non
 def _permission(before: State, action: Action, after: State) -> str | None:
     if not action.done:
         return None
-    market = before.market
-    if action.name in _TRADER_ONLY:
-        trader = before.traders[str(action.args[0])]
-    elif action.name == "request_open":
-        trader = str(action.args[0])
-    else:
+    market, scope = before.market, _SCOPES.get(action.name)
+    if scope is None:
         losers = {account for account, gained in after.moved(before).items() if gained < 0 and account != action.sender}
         if robbed := losers.intersection(before.traders.values()):
             return f"{action.name} by {action.sender} took from {sorted(robbed)}"
         return None
-    if action.sender == trader or (trader, market.address, action.sender) in market.operators.grants:
+    named = str(action.args[0])
+    trader = named if scope == Scope.OPEN else before.traders[named]
+    grant = market.operators.grant_of(trader, market.address, action.sender)
+    if action.sender == trader or (after.time <= grant.expiry and grant.actions >> scope & 1):
         return None
     return f"{action.name} of {trader} by {action.sender}"
 
@@ -762,7 +792,7 @@ def _remove_margin(before: State, action: Action, after: State) -> str | None:
     old, new = before.positions[vault], after.positions[vault]
     if new.margin < before.market.config.min_margin:
         return f"{vault} is left with {new.margin}"
-    kept = after.claims.get(vault, _NO_CLAIM).trader - before.claims.get(vault, _NO_CLAIM).trader
+    kept = after.claims.get(vault, NO_CLAIM).trader - before.claims.get(vault, NO_CLAIM).trader
     paid = before.balance(vault) - after.balance(vault)
     return _differ("what was taken", (old.margin - new.margin, paid + kept), (amount, amount))
 
@@ -790,7 +820,8 @@ def _all_unhealthy(before: State, action: Action, after: State) -> str | None:
         if p.status != Status.OPEN or before.at <= p.time or p != before.positions[vault]:
             continue
         maintenance, _ = after.market._required(p, after.index, _mark(after, p))
-        shielded = after.orders.get(vault, _NO_ORDER).kind == OrderKind.CLOSE
+        order = after.orders.get(vault, NO_ORDER)
+        shielded = order.kind == OrderKind.CLOSE and after.market._due(order, after.at)
         if not shielded and after.equity(p, after.index, after.at) < maintenance:
             return f"{vault} is still below maintenance"
     return None
@@ -895,7 +926,7 @@ def _at_the_newest(before: State, action: Action) -> bool:
 
 def _stake(s: State, vault: str) -> int:
     """What its trader could take out of a vault at the newest price."""
-    p, stake = s.positions.get(vault), s.claims.get(vault, _NO_CLAIM).trader
+    p, stake = s.positions.get(vault), s.claims.get(vault, NO_CLAIM).trader
     if p is None:
         return stake
     if p.status != Status.OPEN:
@@ -916,7 +947,7 @@ def _no_more_than_ordered(before: State, action: Action, after: State) -> str | 
     if not action.done or action.name != "execute":
         return None
     vault = str(action.args[0])
-    order, old, new = before.orders[vault], before.positions[vault], after.positions.get(vault, _NONE)
+    order, old, new = before.orders[vault], before.positions[vault], after.positions.get(vault, NO_POSITION)
     if order.kind == OrderKind.RAISE_RESERVE and new.reserve - old.reserve > order.amount:
         return f"{vault} was raised by {new.reserve - old.reserve}"
     if order.kind == OrderKind.OPEN and (abs(new.size) > abs(old.size) or new.reserve > old.reserve):
@@ -951,6 +982,8 @@ def _no_jump(before: State, action: Action, after: State) -> str | None:
     if _frozen(after):
         return None
     for id, series in before.series.items():
+        if after.series[id] is series:
+            continue
         if series.live and book.carry_at(series, after.time) != book.carry_at(after.series[id], after.time):
             return f"series {id} jumped from {book.carry_at(series, after.time)}"
     return None
@@ -1030,7 +1063,7 @@ def _void(before: State, action: Action, after: State) -> str | None:
     if isinstance(proof, bytes) and proof:
         top, _, _ = before.market.oracle.first_after(order.phase, order.requested_at + c.delay, proof)
     fee = position_math.fee_up(c.open_fee, abs(old.size), max(top, order.high), before.market.unit)
-    kept = after.claims.get(vault, _NO_CLAIM).trader - before.claims.get(vault, _NO_CLAIM).trader
+    kept = after.claims.get(vault, NO_CLAIM).trader - before.claims.get(vault, NO_CLAIM).trader
     got = after.balance(trader) - before.balance(trader) + kept
     least = old.margin - c.keeper_cap - fee
     if trader == action.sender or got >= least:
@@ -1042,7 +1075,7 @@ def _void(before: State, action: Action, after: State) -> str | None:
 def _nothing_opens(before: State, action: Action, after: State) -> str | None:
     if not _frozen(before):
         return None
-    opened = [v for v, p in after.open() if before.positions.get(v, _NONE).status != Status.OPEN]
+    opened = [v for v, p in after.open() if before.positions.get(v, NO_POSITION).status != Status.OPEN]
     return f"{opened} opened" if opened or len(after.positions) > len(before.positions) else None
 
 

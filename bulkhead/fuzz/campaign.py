@@ -11,6 +11,7 @@ import logging
 import multiprocessing
 import os
 import random
+import re
 import signal
 import threading
 import time
@@ -143,15 +144,29 @@ def play(machine: Machine, words: Iterable[int]) -> str | None:
     return None
 
 
+def cause(story: str) -> str:
+    """What a failure is about: the first invariant that breaks, or the call or slot that differs."""
+    broken = re.search(r"^\w+ breaks\n  ([\w-]+): ", story, re.MULTILINE)
+    differs = re.search(r"^(\w+)(: slot .*)?:\n  contracts ", story, re.MULTILINE)
+    found = broken or differs
+    return found[1] if found else story.rpartition("\n")[2]
+
+
 def shrink(machine: Machine, words: tuple[int, ...], seconds: float = SHRINKING) -> tuple[int, ...]:
-    """Leaves out words as long as the history goes wrong: first long runs of them, then single ones; for so long."""
+    """Leaves out words as long as the history goes wrong in the same way: first long runs of them, then single ones.
+    Takes no more than so many seconds."""
     until = time.monotonic() + seconds
+    whole = play(machine, words)
+    if whole is None:
+        return words
+    wanted = cause(whole)
     size = len(words) // 2
     while size:
         start = 0
         while start < len(words) and time.monotonic() < until:
             shorter = words[:start] + words[start + size :]
-            if play(machine, shorter) is not None:
+            story = play(machine, shorter)
+            if story is not None and cause(story) == wanted:
                 words = shorter
             else:
                 start += size

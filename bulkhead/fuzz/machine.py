@@ -72,6 +72,7 @@ class Machine:
             self._too_late: 1,
             self._at_the_bound: 1,
             self._trespass: 1,
+            self._taxed: 1,
         }
         if self.pair.world.terms.validators:
             kinds[self._voices] = 3
@@ -474,6 +475,12 @@ class Machine:
         name, args = rng.choice(forbidden)
         self.pair.refused(vault, name, *args, sender=sender, error="NotMarket")
 
+    def _taxed(self, rng: random.Random, twin: Twin) -> None:
+        """The token has begun to take a fee on transfers: nothing comes in short of what it is counted as."""
+        self.pair.tax(rng.choice([1, self.pair.unit]))
+        rng.choice([self._request_open, self._add_margin, self._enter])(rng, twin)
+        self.pair.tax(0)
+
     def _check_outage(self, rng: random.Random, twin: Twin) -> None:
         self.do(twin, "oracle", "check_outage", sender=self.pair.actors.keeper)
 
@@ -488,7 +495,9 @@ class Machine:
             for _ in range(2):
                 self.pair.wait(1)
                 twin.push(twin.price)
+        elif rng.random() < 0.2:  # as far from the primary as they may be
+            twin.voices[1:] = [rng.choice([99, 101])] * (len(twin.feeds) - 1)
         else:
             twin.voices[source] = rng.choice([0, 50, 98, 99, 101, 102, 1_000])
         self.pair.wait(1)
-        twin.push(twin.price)
+        twin.push(twin.price // 10**12 * 10**12)  # a hundredth of it is a whole number of ticks

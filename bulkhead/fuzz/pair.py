@@ -211,6 +211,12 @@ class Pair:
         (self.model_token.blocked.add if value else self.model_token.blocked.discard)(account)
         self.tell(f"the token {'blocks' if value else 'frees'} {account}")
 
+    def tax(self, fee: int) -> None:
+        """The token takes so much of every transfer."""
+        self.token.send.setFee(fee)
+        self.model_token.fee = fee
+        self.tell(f"the token takes {fee} of every transfer")
+
     def donate(self, to: str, amount: int) -> None:
         """Tokens out of nothing, to anybody."""
         self.token.send.mint(to, amount)

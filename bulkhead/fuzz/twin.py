@@ -15,7 +15,7 @@ from bulkhead.invariants import State, newest_price
 from bulkhead.model.interfaces.market import MarketConfig, Order, OrderKind, Position, VoidReason
 from bulkhead.model.libraries import book
 from bulkhead.model.libraries.position_store import packed as packed_position
-from bulkhead.model.market import Claim, Market
+from bulkhead.model.market import NO_ORDER, NO_POSITION, Claim, Market
 from bulkhead.model.oracles.feed import FeedProxy
 from bulkhead.model.oracles.oracle import encode_proof
 from bulkhead.model.pool import Pool
@@ -227,7 +227,7 @@ def _slot(key: int | str, slot: int) -> int:
 
 def _position_words(vault: str, p: Position | None, order: Order | None, claim: Claim | None) -> Words:
     base = _slot(vault, _POSITIONS)
-    state, terms, waiting = packed_position(p or Position(), order or Order())
+    state, terms, waiting = packed_position(p or NO_POSITION, order or NO_ORDER)
     owed = claim.trader | claim.pool << 128 if claim else 0
     return (base, state), (base + 1, terms), (base + 2, waiting), (_slot(vault, _CLAIMS), owed)
 

@@ -69,6 +69,10 @@ class Claim:
     pool: int = 0
 
 
+#: What there is where there is nothing; made once.
+NO_POSITION, NO_ORDER, NO_CLAIM, NO_SERIES = Position(), Order(), Claim(), Series()
+
+
 @dataclass(frozen=True)
 class Terms:
     """How a slice of a position leaves; see the Solidity struct."""
@@ -307,7 +311,7 @@ class Market:
             unsigned(p.margin - fee), reserve, Status.OPEN, p.size, entry, p.series, wrap(time, 32), funding, borrowing
         )
         series = book.unpend(self.series_of(p.series), p.size)
-        self._series[p.series] = book.replace_position(series, Position(), opened, self.unit)
+        self._series[p.series] = book.replace_position(series, NO_POSITION, opened, self.unit)
         self._set_rates(trade, committed, idle)
         self._positions[position] = save_terms(save_state(opened))
         del self._orders[position]
@@ -590,7 +594,7 @@ class Market:
     @atomic
     def claim(self, position: str, to: str, *, sender: str) -> None:
         """Pays what the token once refused. The trader may direct it; others can only pay trader and pool."""
-        owed = self._claims.get(position, Claim())
+        owed = self._claims.get(position, NO_CLAIM)
         if owed.trader == 0 and owed.pool == 0:
             raise NothingToClaim(position)
         trader = self._traders[position]
@@ -608,15 +612,15 @@ class Market:
 
     def position_of(self, position: str) -> Position:
         """The position; of status NONE where there is none."""
-        return self._positions.get(position, Position())
+        return self._positions.get(position, NO_POSITION)
 
     def order_of(self, position: str) -> Order:
         """Its order; of kind NONE where there is none."""
-        return self._orders.get(position, Order())
+        return self._orders.get(position, NO_ORDER)
 
     def claimable(self, position: str) -> tuple[int, int]:
         """What waits in a vault for its trader and for the pool."""
-        owed = self._claims.get(position, Claim())
+        owed = self._claims.get(position, NO_CLAIM)
         return owed.trader, owed.pool
 
     def health(self, position: str, index: int, time: int) -> tuple[int, int, int]:
@@ -632,7 +636,7 @@ class Market:
 
     def series_of(self, id: int) -> Series:
         """The aggregates of a series."""
-        return self._series.get(id, Series())
+        return self._series.get(id, NO_SERIES)
 
     def snapshot_of(self, id: int) -> Snapshot:
         """A series as its instrument and margin model see it, index left open."""
@@ -761,7 +765,7 @@ class Market:
         else:
             flow.unpaid += to_pool
         if not trader_paid or not pool_paid:
-            owed = self._claims.get(position, Claim())
+            owed = self._claims.get(position, NO_CLAIM)
             kept = Claim(0 if trader_paid else parts.to_trader, 0 if pool_paid else to_pool)
             self._claims[position] = Claim(
                 unsigned(owed.trader + kept.trader, 128), unsigned(owed.pool + kept.pool, 128)

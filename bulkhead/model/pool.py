@@ -28,6 +28,7 @@ from bulkhead.model.token import Token
 VIRTUAL_SHARES = 10**6
 MAX_UINT88 = (1 << 88) - 1
 CAPACITY = MAX_UINT88 // 2
+NO_EXIT = Exit()
 
 _STATE: tuple[str, ...] = ("_busy", "_idle", "_committed", "_index", "_claims", "_exit_shares", "_exits", "_kept")
 _STATE += ("_first_exit", "_next_exit")
@@ -113,7 +114,7 @@ class Pool:
 
     def exit_of(self, id: int) -> tuple[Exit, int]:
         """A request to leave and the first one in line."""
-        return self._exits.get(id, Exit()), self._first_exit
+        return self._exits.get(id, NO_EXIT), self._first_exit
 
     def total_supply(self) -> int:
         """Shares."""

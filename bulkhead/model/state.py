@@ -46,7 +46,10 @@ def atomic(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P]
         global _inside
         if _inside:
             return method(self, *args, **kwargs)
-        saved = [(owner, name, _copied(getattr(owner, name))) for owner, name in self.places()]
+        places = self.__dict__.get("_places")
+        if places is None:  # they never change
+            places = self.__dict__["_places"] = self.places()
+        saved = [(owner, name, _copied(getattr(owner, name))) for owner, name in places]
         _inside = True
         try:
             return method(self, *args, **kwargs)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from bulkhead.build import artifacts
@@ -190,7 +190,7 @@ def test_pending_sizes(harness: Contract, series: Series, change: int) -> None:
 @check(150)
 @given(old=POSITIONS, reserve=TOKENS, carry=CARRIES)
 def test_a_raise_keeps_the_debt(harness: Contract, old: Position, reserve: int, carry: Carry) -> None:
-    carry = replace(carry, borrowing=max(carry.borrowing, old.borrowing * book.KEPT))
+    carry = carry._replace(borrowing=max(carry.borrowing, old.borrowing * book.KEPT))
     reserve = max(reserve, old.reserve)
     told = answer_of(harness.call.rebased, plain(carry), plain(old), reserve)
     assert told == answer_of(book.rebased, carry, old, reserve)
@@ -211,6 +211,9 @@ def test_what_is_stored_comes_back(harness: Contract, p: Position, order: Order)
 
 @check(50)
 @given(p=POSITIONS, margin=uint(96), entry=uint(120))
+@example(p=Position(status=Status.OPEN, size=LOT), margin=2**88 - 1, entry=2**112 - 1)
+@example(p=Position(status=Status.OPEN, size=LOT), margin=2**88, entry=1)
+@example(p=Position(status=Status.OPEN, size=LOT), margin=1, entry=2**112)
 def test_what_does_not_fit_is_refused(harness: Contract, p: Position, margin: int, entry: int) -> None:
     p = replace(p, margin=margin, entry=entry)
     told = answer_of(lambda: harness.send.store(plain(p), plain(Order())).return_value)
@@ -250,6 +253,46 @@ def test_sums_of_positions(
             return
         series = twin(series, *args)
     assert series == Series()
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_margins_beyond_half_a_lane_may_stay_and_go_but_not_grow(harness: Contract, sign: int) -> None:
+    """A partial liquidation has turned reserve into margin."""
+    side = Side(margin=book.MARGINS + 5)
+    series = Series(long=side) if sign > 0 else Series(short=side)
+    for old, current, more in ((512, 512, 0), (768, 512, -1), (512, 768, None)):
+        harness.send.set(book.packed(series))
+        told = written(harness, "replaceMargin", sign * LOT, old, current)
+        assert told == answer_of(book.replace_margin, series, sign * LOT, old, current)
+        if more is None:
+            assert told[:2] == ("error", "SideFull")
+        else:
+            left = side._replace(margin=side.margin + more)
+            assert told == plain(replace(series, long=left) if sign > 0 else replace(series, short=left))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_room_to_the_last_unit(harness: Contract, sign: int) -> None:
+    unit, most = 10**30, 2**88 - 1
+    for margin, value, wanted in ((0, 0, False), (1, 0, "SideFull"), (0, 1, True)):
+        side = Side(margin=book.MARGINS - 4 + margin, entry_value=most - 4 + value)
+        harness.send.set(book.packed(Series(long=side) if sign > 0 else Series(short=side)))
+        p = Position(size=sign * LOT, margin=4 * 256 + 255)
+        told = answer_of(harness.call.isFull, plain(p), 4 * 10**20 - 1, unit)  # worth 4 units, rounded up
+        assert told == (("error", "SideFull", ()) if wanted == "SideFull" else wanted)
+    for lots, fits in ((2**62, True), (2**62 + 1, False)):
+        pair = (lots, 2**62 - 3)  # open, and pending on the same side
+        names = ("long_lots", "buying_lots") if sign > 0 else ("short_lots", "selling_lots")
+        harness.send.set(book.packed(Series(**dict(zip(names, pair, strict=True)))))
+        told = answer_of(harness.call.requireRoom, sign * 2 * LOT)
+        assert told == (None if fits else ("error", "SideFull", ()))
+
+
+def test_a_debt_grows_to_the_last_unit_that_is_kept(harness: Contract) -> None:
+    most = 2**64 - 1
+    harness.send.set(book.packed(Series(borrowing=most - 10, borrow_rate=5, time=NOW, live=True)))
+    told = [harness.call.carryAt(NOW + seconds).borrowing for seconds in (0, 1, 2, 3, 2**31)]
+    assert told == [most - 10, most - 5, most, most, most]
 
 
 def written(harness: Contract, name: str, *args: Any) -> Any:

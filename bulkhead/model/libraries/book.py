@@ -6,6 +6,7 @@ Where the contract packs sums into words, the twin has a field a lane; `packed` 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from bulkhead.model.errors import ModelError
 from bulkhead.model.integers import quotient, unsigned, wrap, wrap_signed
@@ -32,8 +33,7 @@ class RatesTooHigh(ModelError):
     """fundingRate, borrowRate: more than a series can keep."""
 
 
-@dataclass(frozen=True)
-class Side:
+class Side(NamedTuple):
     """Sums over the open positions of one side: margin / 256, token units, and lots or token units x kept indices."""
 
     margin: int = 0
@@ -41,6 +41,9 @@ class Side:
     entry_value: int = 0
     borrowing: int = 0
     funding: int = 0
+
+
+EMPTY = Side()
 
 
 @dataclass(frozen=True)
@@ -57,12 +60,11 @@ class Series:
     borrow_rate: int = 0
     time: int = 0
     live: bool = False
-    long: Side = Side()
-    short: Side = Side()
+    long: Side = EMPTY
+    short: Side = EMPTY
 
 
-@dataclass(frozen=True)
-class Carry:
+class Carry(NamedTuple):
     """The two indices of carry at one moment, 1e18 = 100 %."""
 
     funding: int
@@ -207,7 +209,7 @@ def replace_margin(series: Series, size: int, old: int, current: int) -> Series:
     margin = unsigned(unsigned(side.margin + (current >> 8)) - (old >> 8))
     if current > old and margin > MARGINS:
         raise SideFull()
-    side = replace(side, margin=margin)
+    side = side._replace(margin=margin)
     return replace(series, long=side) if size > 0 else replace(series, short=side)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from bulkhead.model.errors import ModelError
 from bulkhead.model.integers import DIVISION_BY_ZERO, MAX_UINT256, Panic, saturating_sub, signed, unsigned, wrap_signed
@@ -16,8 +16,7 @@ class OutOfBounds(ModelError):
     """A product of more than 256 bits: the contract relies on bounds that the caller has broken."""
 
 
-@dataclass(frozen=True)
-class Split:
+class Split(NamedTuple):
     """How one exit divides a slice of a vault, token units."""
 
     to_trader: int
