@@ -6,7 +6,7 @@ PIP    := $(PY) -m pip install -qq --disable-pip-version-check
 SETUP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test demo bench-gas fuzz campaign coverage lint lint-python lint-solidity slither sizes format clean
+.PHONY: help setup build test demo bench-gas bench-fuzz fuzz campaign coverage lint lint-python lint-solidity slither sizes format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,10 @@ demo: setup ## a local market from deployment to liquidation
 bench-gas: setup ## gas of every user call
 	$(PY) benchmarks/gas.py
 
+bench-fuzz: setup ## calls per second of the fuzzer, of forge's invariants on the same, and of ape; five minutes
+	@$(PY) -m bulkhead.build --quiet
+	$(PY) benchmarks/fuzz.py
+
 fuzz: setup ## random histories against the model and every invariant, for a minute
 	@$(PY) -m bulkhead.build --quiet
 	$(PY) -m bulkhead.cli fuzz --seconds 60
@@ -66,7 +70,7 @@ lint-python: setup
 	$(VENV)/bin/mypy
 
 lint-solidity: setup
-	tools/forge fmt --check contracts
+	tools/forge fmt --check contracts benchmarks/forge
 	node_modules/.bin/solhint --max-warnings 0 --disc --noPoster 'contracts/**/*.sol'
 
 slither: setup
@@ -78,7 +82,7 @@ sizes: setup
 
 format: setup ## rewrite Python and Solidity in the project's format
 	$(VENV)/bin/ruff check --fix-only --quiet . && $(VENV)/bin/ruff format --quiet .
-	tools/forge fmt contracts
+	tools/forge fmt contracts benchmarks/forge
 
 clean: ## remove everything that was installed or built
 	rm -rf $(VENV) node_modules .build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
