@@ -6,7 +6,7 @@ PIP    := $(PY) -m pip install -qq --disable-pip-version-check
 SETUP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test demo bench-gas bench-fuzz fuzz campaign coverage lint lint-python lint-solidity slither sizes format clean
+.PHONY: help setup build test demo bench-gas bench-fuzz fuzz campaign profit coverage faults hunt lint lint-python lint-solidity slither sizes format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,11 +56,18 @@ campaign: setup ## a hundred million random calls; interrupted, it goes on where
 	@$(PY) -m bulkhead.build --quiet
 	$(PY) -m bulkhead.cli fuzz --calls 100000000 --resume out/fuzz/campaign.json
 
+profit: setup ## search for money machines: the most that one person with every role earns; a minute
+	@$(PY) -m bulkhead.build --quiet
+	$(PY) -m bulkhead.cli profit
+
 coverage: setup ## which branches of the core the tests take; fails for one that they do not
 	$(PY) -m tools.coverage
 
 faults: setup ## plant faults in the contracts, one by one; fails for one that no test sees
 	$(PY) -m tools.faults
+
+hunt: setup ## plant subtle faults in the contracts, one by one; fails for one that the fuzzer does not find in a minute
+	$(PY) -m tools.faults.hunt
 
 lint: lint-python lint-solidity slither sizes ## formatting, types, style, static analysis, contract sizes
 

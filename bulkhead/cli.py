@@ -13,6 +13,7 @@ from typing import Any
 from bulkhead import deploy
 from bulkhead.chain import AnvilChain, ChainError, RevmChain
 from bulkhead.fuzz import command as fuzz
+from bulkhead.fuzz import profit_command as profit
 from bulkhead.scenario import ASSETS, EVENTS, Candle, built_in, read_csv
 
 _DESCRIPTION = """\
@@ -74,6 +75,7 @@ def parser() -> argparse.ArgumentParser:
     for name, module, summary in (
         ("deploy", deploy, "factory and markets to a network, step by step"),
         ("fuzz", fuzz, "random histories against the model and every invariant"),
+        ("profit", profit, "a search for histories that take money out of a market"),
     ):
         command = commands.add_parser(
             name,
