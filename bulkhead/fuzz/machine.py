@@ -491,7 +491,7 @@ class Machine:
         if lying and rng.random() < 0.6:
             twin.voices[rng.choice(lying)] = 100
         elif rng.random() < 0.05:
-            twin.new_phase(source)
+            twin.new_phase(rng.choice([0, source]))  # the primary more often: orders wait for it
             for _ in range(2):
                 self.pair.wait(1)
                 twin.push(twin.price)

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tools.faults.__main__ import LIST, ROOT, Fault, FaultInvalid, read_faults
+from tools.faults import hunt
+from tools.faults.__main__ import LIST, Fault
+from tools.faults.planting import ROOT, FaultInvalid, named, read_list
 
 SPEC = (ROOT / "docs" / "spec.md").read_text()
 #: The ids of the tables, and the section on rounding.
@@ -16,7 +18,7 @@ ROWS = {f"row-{row}" for row in re.findall(r"^\| (\d+) \|", (ROOT / "docs" / "at
 
 
 def test_every_fault_fits_the_contracts_and_names_what_it_breaks() -> None:
-    for fault in read_faults(LIST):
+    for fault in read_list(LIST, Fault):
         assert fault.guards and set(fault.guards) <= PROMISES | ROWS, fault.name
         for test in fault.tests:
             file, _, name = test.partition("::")
@@ -25,14 +27,14 @@ def test_every_fault_fits_the_contracts_and_names_what_it_breaks() -> None:
 
 
 def test_every_promise_is_broken_by_a_fault() -> None:
-    broken = {guard for fault in read_faults(LIST) for guard in fault.guards}
+    broken = {guard for fault in read_list(LIST, Fault) for guard in fault.guards}
     assert {promise for promise in PROMISES if not promise.startswith("REQ")} <= broken
 
 
 @pytest.mark.parametrize("find", ["no contract says this", "function"])
 def test_a_fault_whose_text_does_not_stand_once_is_refused(find: str) -> None:
     with pytest.raises(FaultInvalid, match="not once"):
-        Fault("wrong", ["SAFE-1"], "contracts/Market.sol", find, "", []).planted()
+        Fault("wrong", "contracts/Market.sol", find, "", ["SAFE-1"], []).planted()
 
 
 def test_two_faults_of_one_name_are_refused(tmp_path: Path) -> None:
@@ -40,4 +42,17 @@ def test_two_faults_of_one_name_are_refused(tmp_path: Path) -> None:
     entry = [f"{key} = {value}" for key, value in {**one, "guards": "[]", "tests": "[]"}.items()]
     (tmp_path / "faults.toml").write_text("\n".join(["[[fault]]", *entry, ""] * 2))
     with pytest.raises(FaultInvalid, match="two faults"):
-        read_faults(tmp_path / "faults.toml")
+        read_list(tmp_path / "faults.toml", Fault)
+
+
+def test_the_faults_for_the_fuzzer_fit_the_contracts() -> None:
+    subtle = read_list(hunt.LIST, hunt.Subtle)
+    assert len(subtle) >= 10 and len({fault.file for fault in subtle}) >= 6
+    assert all(fault.why.endswith(".") for fault in subtle)
+
+
+def test_a_fault_that_is_not_there_is_refused() -> None:
+    subtle = read_list(hunt.LIST, hunt.Subtle)
+    assert named(subtle, []) == subtle and named(subtle, [subtle[1].name]) == subtle[1:2]
+    with pytest.raises(FaultInvalid, match="no fault is named absent"):
+        named(subtle, ["absent"])

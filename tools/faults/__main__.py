@@ -5,11 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
-import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,38 +15,21 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Column, Table
 
+from tools.faults.planting import COPIES, SOUND, Change, FaultInvalid, named, read_list, write_copy
 from tools.faults.plugin import COPY, RESULT
 
 LIST = Path(__file__).with_name("faults.toml")
-ROOT = Path(__file__).resolve().parents[2]
-COPIES = ROOT / ".build" / "faults"
-SOUND = COPIES / "none"
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "tools.faults.plugin", "-p", "no:cacheprovider"]
 PYTEST += ["--hypothesis-seed=0"]
 AT_ONCE = 2
 
 
-class FaultInvalid(Exception):
-    """The list cannot be used; the message says which entry and why."""
-
-
 @dataclass(frozen=True)
-class Fault:
-    """One change for the worse: in `file` the text `find`, which stands there once, becomes `replace`."""
+class Fault(Change):
+    """A fault that tests must see. `guards`: ids of docs/spec.md, rows of docs/attacks.md."""
 
-    name: str
-    guards: list[str]  # ids of docs/spec.md, rows of docs/attacks.md
-    file: str
-    find: str
-    replace: str
+    guards: list[str]
     tests: list[str]
-
-    def planted(self) -> str:
-        """The file with the fault in it."""
-        text = (ROOT / self.file).read_text()
-        if text.count(self.find) != 1:
-            raise FaultInvalid(f"{self.name}: its text stands {text.count(self.find)} times in {self.file}, not once")
-        return text.replace(self.find, self.replace)
 
 
 @dataclass(frozen=True)
@@ -60,28 +41,10 @@ class Outcome:
     problem: str = ""
 
 
-def read_faults(path: Path) -> list[Fault]:
-    """Every fault of the list. Raises FaultInvalid for one that no longer fits the contracts."""
-    faults = [Fault(**entry) for entry in tomllib.loads(path.read_text())["fault"]]
-    names = [fault.name for fault in faults]
-    for fault in faults:
-        if names.count(fault.name) > 1:
-            raise FaultInvalid(f"{fault.name}: two faults have this name")
-        fault.planted()
-    return faults
-
-
-def run_on_copy(name: str, changed: dict[str, str], tests: list[str]) -> Outcome:
-    """Runs tests on a copy of the contracts with changed files. Only what differs from the sound copy is compiled."""
-    folder, began = COPIES / name, time.monotonic()
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(ROOT / "contracts", folder / "contracts", ignore=shutil.ignore_patterns(".cache"))
-    if changed:
-        shutil.copytree(SOUND / ".build", folder / ".build")
-    (folder / "node_modules").symlink_to(ROOT / "node_modules")
-    for file, text in changed.items():
-        (folder / file).write_text(text)
-
+def run_on_copy(name: str, change: Change | None, tests: list[str]) -> Outcome:
+    """Runs tests on a copy of the contracts. Only what differs from the sound copy is compiled."""
+    began = time.monotonic()
+    folder = write_copy(name, change)
     run = subprocess.run([*PYTEST, *tests], env={**os.environ, COPY: str(folder)}, capture_output=True, text=True)
     (folder / "output.txt").write_text(run.stdout + run.stderr)
     seconds = time.monotonic() - began
@@ -96,7 +59,7 @@ def run(faults: list[Fault]) -> dict[str, Outcome]:
     """Every fault, two at a time, with a line for each as it is done."""
 
     def plant(fault: Fault) -> Outcome:
-        outcome = run_on_copy(fault.name, {fault.file: fault.planted()}, fault.tests)
+        outcome = run_on_copy(fault.name, fault, fault.tests)
         print(f"{outcome.seconds:5.0f} s  {fault.name}: {_verdict(outcome)}", flush=True)
         return outcome
 
@@ -122,17 +85,14 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="only these faults")
     names = parser.parse_args().names
     try:
-        faults = read_faults(LIST)
-        if unknown := set(names) - {fault.name for fault in faults}:
-            raise FaultInvalid(f"no fault is named {', '.join(sorted(unknown))}")
+        chosen = named(read_list(LIST, Fault), names)
     except FaultInvalid as error:
         print(error, file=sys.stderr)
         return 1
 
-    chosen = [fault for fault in faults if not names or fault.name in names]
-    sound = run_on_copy(SOUND.name, {}, sorted({test for fault in chosen for test in fault.tests}))
+    sound = run_on_copy(SOUND, None, sorted({test for fault in chosen for test in fault.tests}))
     if sound.problem or sound.caught:
-        print(f"The tests fail without any fault: see {SOUND / 'output.txt'}", file=sys.stderr)
+        print(f"The tests fail without any fault: see {COPIES / SOUND / 'output.txt'}", file=sys.stderr)
         return 1
     outcomes = run(chosen)
     Console().print(_table(chosen, outcomes))
