@@ -4,9 +4,10 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 PIP    := $(PY) -m pip install -qq --disable-pip-version-check
 SETUP  := $(VENV)/.installed
+PROVER := .venv-halmos
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test demo bench-gas bench-fuzz fuzz campaign profit coverage faults hunt lint lint-python lint-solidity slither sizes format clean
+.PHONY: help setup build test demo bench-gas bench-fuzz fuzz campaign profit coverage faults hunt prove lint lint-python lint-solidity slither sizes format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +70,15 @@ faults: setup ## plant faults in the contracts, one by one; fails for one that n
 hunt: setup ## plant subtle faults in the contracts, one by one; fails for one that the fuzzer does not find in a minute
 	$(PY) -m tools.faults.hunt
 
+prove: $(PROVER)/.installed ## prove the lemmas of proofs/ with halmos, about ten minutes; fails for one that is not proven
+	$(PROVER)/bin/python -m tools.prove
+
+$(PROVER)/.installed: node_modules/.installed proofs/constraints.txt
+	test -x $(PROVER)/bin/python || $(PYTHON) -m venv $(PROVER)
+	$(PROVER)/bin/python -m pip install -qq --disable-pip-version-check --no-deps --requirement proofs/constraints.txt
+	@$(PROVER)/bin/python -m pip check
+	@touch $@
+
 lint: lint-python lint-solidity slither sizes ## formatting, types, style, static analysis, contract sizes
 
 lint-python: setup
@@ -77,7 +87,7 @@ lint-python: setup
 	$(VENV)/bin/mypy
 
 lint-solidity: setup
-	tools/forge fmt --check contracts benchmarks/forge
+	tools/forge fmt --check contracts benchmarks/forge proofs
 	node_modules/.bin/solhint --max-warnings 0 --disc --noPoster 'contracts/**/*.sol'
 
 slither: setup
@@ -89,7 +99,7 @@ sizes: setup
 
 format: setup ## rewrite Python and Solidity in the project's format
 	$(VENV)/bin/ruff check --fix-only --quiet . && $(VENV)/bin/ruff format --quiet .
-	tools/forge fmt contracts benchmarks/forge
+	tools/forge fmt contracts benchmarks/forge proofs
 
 clean: ## remove everything that was installed or built
-	rm -rf $(VENV) node_modules .build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(PROVER) node_modules .build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from bulkhead.model.errors import ModelError
 from bulkhead.model.interfaces.market import Action as Scope
@@ -308,9 +308,7 @@ def broken(state: State, since: State | None = None) -> list[str]:
     vaults: list[str] | None = None
     series = [id for id, one in state.series.items() if since.series.get(id) is not one]
     found = []
-    for one in INVARIANTS:
-        if changed.isdisjoint(one.reads):
-            continue
+    for one in _readers(frozenset(changed), id(INVARIANTS)):
         if one.each_series is not None:
             wrong = _first_series(one.each_series, state, series)
         elif one.each is None:
@@ -322,6 +320,12 @@ def broken(state: State, since: State | None = None) -> list[str]:
         if wrong is not None:
             found.append(f"{one.id}: {wrong}")
     return found
+
+
+@lru_cache(maxsize=1 << 10)
+def _readers(changed: frozenset[str], _of: int) -> list[Invariant]:
+    """Invariants that look at one of these fields."""
+    return [one for one in INVARIANTS if not changed.isdisjoint(one.reads)]
 
 
 def broken_by(before: State, action: Action, after: State, rules: list[Transition] = TRANSITIONS) -> list[str]:

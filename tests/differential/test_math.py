@@ -146,6 +146,19 @@ def test_pure_functions(
 def test_worth_of_a_side(
     harness: Contract, side: Side, size: int, mark: int, index: int, carry: Carry, unit: int
 ) -> None:
+    worth_equals(harness, side, size, mark, index, carry, unit)
+
+
+@pytest.mark.parametrize("size", [(2**63 - 1) * LOT, (1 - 2**63) * LOT])
+@pytest.mark.parametrize("funding", [ONE, -ONE])
+def test_worth_of_a_side_so_large_that_its_last_unit_is_a_part_in_1e18(
+    harness: Contract, size: int, funding: int
+) -> None:
+    side = Side(margin=2**70, reserve=2**80, entry_value=2 * 10**20)
+    worth_equals(harness, side, size, 2_000 * ONE, 2_000 * ONE, Carry(funding, ONE // 1_000), 10**30)
+
+
+def worth_equals(harness: Contract, side: Side, size: int, mark: int, index: int, carry: Carry, unit: int) -> None:
     told = answer_of(harness.call.sideGain, side_words(side), size, mark, index, plain(carry), unit)
     assert told == answer_of(book.side_gain, side, size, mark, index, carry, unit)
 
@@ -189,6 +202,7 @@ def test_pending_sizes(harness: Contract, series: Series, change: int) -> None:
 
 @check(150)
 @given(old=POSITIONS, reserve=TOKENS, carry=CARRIES)
+@example(old=Position(status=Status.OPEN, size=LOT, reserve=1), reserve=3, carry=Carry(0, 149_999_999))  # a third of it
 def test_a_raise_keeps_the_debt(harness: Contract, old: Position, reserve: int, carry: Carry) -> None:
     carry = carry._replace(borrowing=max(carry.borrowing, old.borrowing * book.KEPT))
     reserve = max(reserve, old.reserve)
