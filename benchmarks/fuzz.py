@@ -1,13 +1,14 @@
 """Calls of the protocol per second and core: the fuzzer, forge's invariant test of the same, ape: `make bench-fuzz`.
 
-bulkhead  `bulkhead fuzz` on one worker: every call also played on the model, all storage compared, every invariant
+bulkhead  a campaign on one worker: every call also played on the model, all storage compared, every invariant
+hypothesis  the same, driven by Hypothesis' own state machine
 forge     benchmarks/forge by the native forge on one thread: the same steps as handlers, every invariant that can be
           stated in Solidity
 ape       the same kinds of calls on ape's own local network, with nothing checked at all
 
 A call is a call of market or pool that may change state, refused ones included; calls of token, feed and registry of
 operators, and the passing of time, are not counted, but take their time. Runs take turns, so that a noisy machine is
-noisy for all; the figures are medians. Forge's seconds leave out compilation and start, the fuzzer's include its start.
+noisy for all; the figures are medians. Seconds leave out compilation and start, of forge as of the fuzzer.
 """
 
 from __future__ import annotations
@@ -28,10 +29,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hypothesis import HealthCheck, settings
+from hypothesis import seed as seeded
+from hypothesis.stateful import run_state_machine_as_test
 from rich.console import Console
 from rich.table import Table
 
 from bulkhead.build import BUILD, ROOT
+from bulkhead.fuzz.campaign import BATCH, Plan, Report, play_batch
+from bulkhead.fuzz.stateful import state_machine
 from bulkhead.invariants import INVARIANTS, TRANSITIONS
 from bulkhead.model.oracles.oracle import encode_proof
 from bulkhead.protocol import Deployment
@@ -42,8 +48,8 @@ FORGE, TESTS = ROOT / "tools" / "forge", HERE / "forge"
 CALIBRATION = 20
 COUNTS, FAILURES = BUILD / "bench-counts.txt", BUILD / "bench-failures"
 
-#: What `bulkhead fuzz` closes with: calls, calls a second, per cent that went through, positions alive.
-LINE = re.compile(r"([\d,]+) calls in .*: ([\d,]+) calls/s a core, .* (\d+)% of calls went through, ([\d.]+) positions")
+#: Of an example of Hypothesis.
+STEPS = 100
 APE_NETWORK = "ethereum:local"
 ONE, UNIT, PRICE = 10**18, 10**6, 2_000
 
@@ -83,14 +89,33 @@ class Sample:
 
 
 def bulkhead_run(seed: int, seconds: float) -> Sample:
-    """A campaign of one worker on the shipped terms, which are those of benchmarks/forge. Raises BenchmarkError."""
-    options = ["--shipped", "--workers", "1", "--seconds", str(seconds), "--seed", str(seed)]
-    done, cpu = _run(sys.executable, "-m", "bulkhead.cli", "fuzz", *options)
-    told = LINE.findall(done.stdout)
-    if done.returncode or not told:
-        raise BenchmarkError(f"bulkhead fuzz --seed {seed} failed: {(done.stderr or done.stdout).strip()}")
-    calls, rate, share, alive = (float(word.replace(",", "")) for word in told[-1])
-    return Sample(int(calls), share / 100, alive, calls / rate, cpu)
+    """Batches of a campaign, one after another, on the shipped terms, which are those of benchmarks/forge. Raises
+    BenchmarkError."""
+    plan, total, cpu = Plan(seed, shipped=True), Report(), time.process_time()
+    while total.busy < seconds:
+        total.add(play_batch(plan, total.histories // BATCH))
+        if total.failures:
+            raise BenchmarkError(f"The fuzzer found something with seed {seed}:\n{total.failures[0].story}")
+    succeeded = sum(total.succeeded.values()) / total.calls
+    return Sample(total.calls, succeeded, total.alive / total.steps, total.busy, time.process_time() - cpu)
+
+
+def hypothesis_run(seed: int, seconds: float) -> Sample:
+    """The same machine as Hypothesis drives it: as many examples of a hundred steps as fit."""
+    histories, machine, cpu = state_machine(), state_machine().machine, time.process_time()
+    machine.calls = machine.alive = 0
+    machine.succeeded.clear()
+    examples, begun = 0, time.perf_counter()
+    checks = list(HealthCheck)
+    while time.perf_counter() - begun < seconds:
+        asked = settings(
+            max_examples=20, stateful_step_count=STEPS, deadline=None, database=None, suppress_health_check=checks
+        )
+        run_state_machine_as_test(seeded(seed + examples)(histories), settings=asked)  # type: ignore[no-untyped-call]
+        examples += 20
+    passed = time.perf_counter() - begun
+    succeeded = sum(machine.succeeded.values()) / machine.calls
+    return Sample(machine.calls, succeeded, machine.alive / (examples * STEPS), passed, time.process_time() - cpu)
 
 
 def _run(*command: str, **settings: str) -> tuple[subprocess.CompletedProcess[str], float]:
@@ -225,9 +250,11 @@ def measure(seconds: float, rounds: int, seed: int) -> dict[str, Any]:
     runs = max(1, round(CALIBRATION * seconds / first.seconds))
     ours: list[Sample] = []
     theirs: list[Sample] = []
+    by_hypothesis: list[Sample] = []
     for n in range(rounds):
         ours.append(_told("bulkhead", bulkhead_run(seed + n, seconds)))
         theirs.append(_told("forge", forge_run(seed + n, runs)))
+        by_hypothesis.append(_told("hypothesis", hypothesis_run(seed + n, seconds / 2)))
     through_ape, network = ape_run(seconds / 2)
     _told("ape", through_ape)
     ours_rate, theirs_rate = (statistics.median(sample.rate for sample in samples) for samples in (ours, theirs))
@@ -238,6 +265,7 @@ def measure(seconds: float, rounds: int, seed: int) -> dict[str, Any]:
         "ratio": round(ours_rate / theirs_rate, 2),
         "ratio_of_cpu": round(_per_cpu(ours) / _per_cpu(theirs), 2),
         "ape_calls_per_s": round(through_ape.rate, 1),
+        "hypothesis_calls_per_s": round(statistics.median(sample.rate for sample in by_hypothesis)),
         "seeds": [seed + n for n in range(rounds)],
         "bulkhead": {
             **_described(ours),
@@ -254,12 +282,13 @@ def measure(seconds: float, rounds: int, seed: int) -> dict[str, Any]:
             "runs": runs,
             "version": _version(),
         },
+        "hypothesis": {**_described(by_hypothesis), "invariants": len(known()), "model_compared": True},
         "ape": {**_described([through_ape]), "invariants": 0, "model_compared": False, "provider": network},
     }
 
 
 def _told(what: str, sample: Sample) -> Sample:
-    print(f"{what:<9}{sample.calls:>9,} calls in {sample.seconds:5.1f} s: {sample.rate:8,.1f} calls/s", flush=True)
+    print(f"{what:<11}{sample.calls:>9,} calls in {sample.seconds:5.1f} s: {sample.rate:8,.1f} calls/s", flush=True)
     return sample
 
 
@@ -287,7 +316,7 @@ def _version() -> str:
 def show(result: dict[str, Any]) -> None:
     """The table."""
     table = Table("", "calls/s", "positions alive", "went through", "invariants after a call", "model compared")
-    for name in ("bulkhead", "forge", "ape"):
+    for name in ("bulkhead", "hypothesis", "forge", "ape"):
         row = result[name]
         alive, compared = f"{row['positions_alive']:.1f}", "yes" if row["model_compared"] else "no"
         rate = f"{result[f'{name}_calls_per_s']:,}"

@@ -103,22 +103,26 @@ class State:
         return self.idle + self.committed + self.owed
 
     def equity(self, p: Position, index: int, time: int) -> int:
-        """Unclamped, token units. In plain numbers, apart from the twin's own arithmetic."""
-        unit, series = self.market.unit, self.series[p.series]
-        mark = self.market.instrument.mark(p.series, index, time)
+        """Unclamped, token units."""
+        return _equity(p, self.market.unit, index, *self.pricing(p.series, index, time))
+
+    def pricing(self, id: int, index: int, time: int) -> tuple[int, int, int]:
+        """Of a series at a price: its mark, and its indices of funding and borrowing now."""
+        series = self.series[id]
         elapsed = max(self.time - series.time, 0)
-        funding = series.funding + series.funding_rate * elapsed - p.funding * book.KEPT
-        borrowing = min(series.borrowing + series.borrow_rate * elapsed, book.MAX_UINT64) - p.borrowing * book.KEPT
-        owed = funding if p.size > 0 else -funding
-        value = abs(p.size) * index
-        value = -(-value // unit) if owed > 0 else value // unit  # up where the trader pays
-        carry = -(-value * owed // ONE) - (-p.reserve * borrowing // ONE)
-        return p.margin + p.size * (mark - p.entry) // unit - carry
+        borrowing = min(series.borrowing + series.borrow_rate * elapsed, book.MAX_UINT64)
+        mark = self.market.instrument.mark(id, index, time)
+        return mark, series.funding + series.funding_rate * elapsed, borrowing
 
     @cached_property
     def equities(self) -> dict[str, int]:
         """Of every open position at the newest price; there must be one."""
-        return {vault: self.equity(p, self.index, self.at) for vault, p in self.open()}
+        unit, index, found = self.market.unit, self.index, {}
+        prices = {id: self.pricing(id, index, self.at) for id in self.series}
+        for vault, p in self.positions.items():
+            if p.status == Status.OPEN:
+                found[vault] = _equity(p, unit, index, *prices[p.series])
+        return found
 
     @cached_property
     def worth(self) -> int:
@@ -192,6 +196,19 @@ class Action:
     done: bool
     touched: frozenset[str] = field(default_factory=frozenset)
     """Vaults that it may change; the others are neighbours."""
+
+
+def _equity(p: Position, unit: int, index: int, mark: int, funding: int, borrowing: int) -> int:
+    """In plain numbers, apart from the twin's own arithmetic: up what the trader pays, down what it gets."""
+    size = p.size
+    owed = funding - p.funding * book.KEPT
+    if size > 0:
+        value = size * index
+    else:
+        value, owed = -size * index, -owed
+    value = -(-value // unit) if owed > 0 else value // unit
+    rent = -(-p.reserve * (borrowing - p.borrowing * book.KEPT) // ONE)
+    return p.margin + size * (mark - p.entry) // unit + -value * owed // ONE - rent
 
 
 def newest_price(market: Market) -> tuple[int, int]:
@@ -305,7 +322,7 @@ def broken(state: State, since: State | None = None) -> list[str]:
     changed = {name for name in _FIELDS if now[name] is not then[name] and now[name] != then[name]}
     if not changed:
         return []
-    vaults: list[str] | None = None
+    altered: list[tuple[str, Position, Order]] | None = None
     series = [id for id, one in state.series.items() if since.series.get(id) is not one]
     found = []
     for one in _readers(frozenset(changed), id(INVARIANTS)):
@@ -314,9 +331,14 @@ def broken(state: State, since: State | None = None) -> list[str]:
         elif one.each is None:
             wrong = one.check(state)
         else:
-            if vaults is None:
-                vaults = [*(state.altered(since) | state.moved(since).keys()) & state.positions.keys()]
-            wrong = _first(one.each, state, vaults)
+            if altered is None:
+                vaults = (state.altered(since) | state.moved(since).keys()) & state.positions.keys()
+                altered = [(v, state.positions[v], state.orders.get(v, NO_ORDER)) for v in vaults]
+            each, wrong = one.each, None
+            for vault, p, order in altered:
+                if (wrong := each(state, vault, p, order)) is not None:
+                    wrong = f"{vault} {wrong}"
+                    break
         if wrong is not None:
             found.append(f"{one.id}: {wrong}")
     return found
@@ -864,9 +886,7 @@ def _mark(s: State, p: Position) -> int:
     return s.market.instrument.mark(p.series, s.index, s.at)
 
 
-@_of_each(
-    "MAR-3", "What a partial liquidation restores is no less than what keeps a position open.", "positions index at"
-)
+@_of_each("MAR-3", "What a partial liquidation restores is no less than what keeps a position open.", "positions")
 def _target_above(s: State, vault: str, p: Position, order: Order) -> str | None:
     if p.status != Status.OPEN or s.index == 0:
         return None
