@@ -7,7 +7,7 @@ SETUP  := $(VENV)/.installed
 PROVER := .venv-halmos
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test demo bench-gas bench-fuzz fuzz campaign profit coverage faults hunt prove lint lint-python lint-solidity slither sizes format clean
+.PHONY: help setup build test demo bench-gas bench-fuzz fuzz campaign profit coverage faults hunt mutation prove lint lint-python lint-solidity slither sizes format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ faults: setup ## plant faults in the contracts, one by one; fails for one that n
 
 hunt: setup ## plant subtle faults in the contracts, one by one; fails for one that the fuzzer does not find in a minute
 	$(PY) -m tools.faults.hunt
+
+mutation: setup ## make small changes in the core, 800 of them one by one; fails if too few are noticed
+	$(PY) -m tools.mutation
 
 prove: $(PROVER)/.installed ## prove the lemmas of proofs/ with halmos, about ten minutes; fails for one that is not proven
 	$(PROVER)/bin/python -m tools.prove

@@ -15,12 +15,10 @@ Inserted text holds no line breaks: line numbers stay.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-Node = dict[str, Any]
+from tools.solidity import Edits, Node, children, end, line, one_line, start, statement_end, viewed
 
 PROBE = Path(__file__).with_name("CoverageProbe.sol")
 PROBE_SOURCE = f"contracts/{PROBE.name}"
@@ -48,35 +46,6 @@ class Outcome:
     result: str
 
 
-class _Edits:
-    """Insertions around ranges of a text; ranges nest."""
-
-    def __init__(self, text: bytes) -> None:
-        self.text = text
-        self._ranges: list[tuple[int, int, str, str]] = []
-
-    def around(self, start: int, end: int, before: str, after: str) -> None:
-        """Of two equal ranges the first one given is the outer."""
-        self._ranges.append((start, end, before, after))
-
-    def at(self, position: int, inserted: str) -> None:
-        """Goes before everything else that is put there."""
-        self._ranges.append((position, position, inserted, ""))
-
-    def result(self) -> bytes:
-        # At one place: what closes, the inner first; insertions; what opens, the outer first.
-        pieces: list[tuple[tuple[int, ...], str]] = []
-        for number, (start, end, before, after) in enumerate(self._ranges):
-            pieces.append(((start, 1, 0) if start == end else (start, 2, -end, number), before))
-            if after:
-                pieces.append(((end, 0, -start, -number), after))
-        done, last = bytearray(), 0
-        for key, inserted in sorted(pieces, key=lambda piece: piece[0]):
-            done += self.text[last : key[0]] + inserted.encode()
-            last = key[0]
-        return bytes(done + self.text[last:])
-
-
 class Instrumenter:
     """Numbers the outcomes of many files: `outcomes[n]` is what probe n stands for."""
 
@@ -85,7 +54,7 @@ class Instrumenter:
 
     def with_probes(self, file: str, text: bytes, tree: Node) -> bytes:
         """The file with its probes. Raises NotUnderstood."""
-        self._file, self._text, self._edits = file, text, _Edits(viewed(text, tree))
+        self._file, self._text, self._edits = file, text, Edits(viewed(text, tree))
         self._seen: set[int] = set()  # conditions that have their probes
         before = len(self.outcomes)
         self._walk(tree, "")
@@ -117,12 +86,14 @@ class Instrumenter:
                     clause["block"], node["externalCall"], function, f"catch {number}" if number else "success"
                 )
         elif kind == "InlineAssembly":
-            self._edits.at(_start(node["AST"]) + 1, _YUL_PROBE)
+            self._edits.at(start(node["AST"]) + 1, _YUL_PROBE)
         elif kind in ("YulIf", "YulForLoop"):
             self._wrap(node["condition"], "coverageDecided", function)
         elif kind == "YulSwitch":
-            raise NotUnderstood(f"{self._file}:{self._line(node)}: no probe exists for a switch in assembly; use if")
-        for child in _children(node):
+            raise NotUnderstood(
+                f"{self._file}:{line(self._text, node)}: no probe exists for a switch in assembly; use if"
+            )
+        for child in children(node):
             self._walk(child, function)
 
     def _decide(self, condition: Node, function: str) -> None:
@@ -143,7 +114,7 @@ class Instrumenter:
 
     def _wrap(self, condition: Node, probe: str, function: str) -> None:
         number = self._number(condition, function, "false", "true")
-        self._edits.around(_start(condition), _end(condition), f"{probe}({number}, ", ")")
+        self._edits.around(start(condition), end(condition), f"{probe}({number}, ", ")")
 
     def _loop(self, loop: Node, function: str) -> None:
         condition = loop.get("condition")
@@ -152,61 +123,20 @@ class Instrumenter:
         number = self._number(condition, function, "skipped")
         flag = f"coverageLooped{number}"
         after = f" if (!{flag}) CoverageProbe.reached({number}); }}"
-        self._edits.around(_start(loop), self._statement_end(loop), f"{{ bool {flag}; ", after)
+        self._edits.around(start(loop), statement_end(self._text, loop), f"{{ bool {flag}; ", after)
         body = loop["body"]
-        self._edits.around(_start(body), self._statement_end(body), f"{{ {flag} = true; ", " }")
+        self._edits.around(start(body), statement_end(self._text, body), f"{{ {flag} = true; ", " }")
         self._decide(condition, function)
 
     def _reached(self, block: Node, named: Node, function: str, result: str) -> None:
-        self._edits.at(_start(block) + 1, f" CoverageProbe.reached({self._number(named, function, result)});")
+        self._edits.at(start(block) + 1, f" CoverageProbe.reached({self._number(named, function, result)});")
 
     def _number(self, node: Node, function: str, *results: str) -> int:
         number = len(self.outcomes)
         source = self._source(node)
-        self.outcomes += [Outcome(self._file, self._line(node), function, source, result) for result in results]
+        self.outcomes += [Outcome(self._file, line(self._text, node), function, source, result) for result in results]
         return number
 
     def _source(self, node: Node) -> str:
         """Its text on one line; of a function the head."""
-        end = _start(node["body"]) if node.get("body") else _end(node)
-        return " ".join(self._text[_start(node) : end].decode().split())
-
-    def _line(self, node: Node) -> int:
-        return self._text.count(b"\n", 0, _start(node)) + 1
-
-    def _statement_end(self, node: Node) -> int:
-        """The compiler leaves a simple statement's semicolon out of its range."""
-        end = _end(node)
-        return end if self._text[end - 1 : end] in (b"}", b";") else self._text.index(b";", end) + 1
-
-
-def viewed(text: bytes, tree: Node) -> bytes:
-    """The file with `view` for `pure`: a probe reads state. In every file, since a pure function calls no view."""
-    kinds = ("FunctionDefinition", "FunctionTypeName")
-    heads = [node for node in _all(tree) if node["nodeType"] in kinds and node["stateMutability"] == "pure"]
-    for node in heads:
-        start, end = _start(node), _start(node["body"]) if node.get("body") else _end(node)
-        text = text[:start] + re.sub(rb"\bpure\b", b"view", text[start:end]) + text[end:]
-    return text
-
-
-def _all(node: Node) -> Iterator[Node]:
-    yield node
-    for child in _children(node):
-        yield from _all(child)
-
-
-def _children(node: Node) -> Iterator[Node]:
-    for value in node.values():
-        for child in value if isinstance(value, list) else [value]:
-            if isinstance(child, dict) and "nodeType" in child:
-                yield child
-
-
-def _start(node: Node) -> int:
-    return int(node["src"].split(":")[0])
-
-
-def _end(node: Node) -> int:
-    start, length, _ = node["src"].split(":")
-    return int(start) + int(length)
+        return one_line(self._text, start(node), start(node["body"]) if node.get("body") else end(node))

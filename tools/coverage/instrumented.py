@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from bulkhead import build
-from tools.coverage.instrument import BASE, PROBE, PROBE_SOURCE, Instrumenter, Outcome, viewed
+from tools.coverage.instrument import BASE, PROBE, PROBE_SOURCE, Instrumenter, Outcome
+from tools.solidity import Node, viewed
 
 COPY = build.BUILD / "coverage"
 MARKS = COPY / "marks"
@@ -24,19 +26,25 @@ _OPTIMIZER = {
 
 def write_copy(folder: Path) -> list[Outcome]:
     """Copies `contracts/` with probes; gives what each probe stands for. Raises BuildError, NotUnderstood."""
-    shutil.rmtree(folder / "contracts", ignore_errors=True)
     instrumenter = Instrumenter()
-    for name, tree in build.ast().items():
-        if not name.startswith("contracts/"):
-            continue
-        text = (build.ROOT / name).read_bytes()
-        probed = viewed(text, tree) if name.startswith(NOT_CORE) else instrumenter.with_probes(name, text, tree)
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(probed)
+
+    def probed(name: str, text: bytes, tree: Node) -> bytes:
+        return viewed(text, tree) if name.startswith(NOT_CORE) else instrumenter.with_probes(name, text, tree)
+
+    copy_contracts(folder, build.ast(), probed)
     shutil.copy(PROBE, folder / PROBE_SOURCE)
+    return instrumenter.outcomes
+
+
+def copy_contracts(folder: Path, trees: dict[str, Node], rewritten: Callable[[str, bytes, Node], bytes]) -> None:
+    """Puts a project of rewritten contracts into a folder, in place of the last one."""
+    shutil.rmtree(folder / "contracts", ignore_errors=True)
+    for name, tree in trees.items():
+        if name.startswith("contracts/"):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(rewritten(name, (build.ROOT / name).read_bytes(), tree))
     if not (folder / "node_modules").exists():
         (folder / "node_modules").symlink_to(build.ROOT / "node_modules")
-    return instrumenter.outcomes
 
 
 def use_copy(folder: Path) -> None:

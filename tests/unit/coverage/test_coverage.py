@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ import pytest
 
 from bulkhead import build
 from bulkhead.chain import Contract, Revert, RevmChain
+from tests.unit.small_project import project
 from tools.coverage.instrument import NotUnderstood, Outcome
 from tools.coverage.instrumented import marks, use_copy, write_copy
 from tools.coverage.report import Argued, ExceptionsInvalid, Report, read_exceptions
@@ -55,22 +54,6 @@ class Tiny:
 
     def untaken(self, function: str) -> set[str]:
         return {f"{o.source}: {o.result}" for o in self.report().untaken if o.function == function}
-
-
-@contextmanager
-def project(folder: Path, **sources: str) -> Iterator[None]:
-    """The build works on these contracts in a folder, for a while."""
-    with pytest.MonkeyPatch.context() as patch:
-        (folder / "node_modules").symlink_to(build.ROOT / "node_modules")
-        for name, source in sources.items():
-            file = folder / "contracts" / f"{name}.sol"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(source)
-        patch.setattr(build, "SETTINGS", build.SETTINGS)
-        patch.setattr(build, "EXTRA_SOURCES", ())
-        patch.setattr(build, "ROOT", folder)
-        patch.setattr(build, "BUILD", folder / ".build")
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
-from bulkhead.chain import Revert
+from bulkhead.chain import Revert, RevmChain
+from bulkhead.protocol import MarketTerms
 from tests.unit.exits.expect import CLOSE_FEE, Purses, carry_now, fee_up, parts_of, unit_of
 from tests.world import HEARTBEAT, MAX, ONE, PRICE, World
 
@@ -171,3 +174,38 @@ def test_a_pool_that_cannot_pay_voids_an_opening(world: World) -> None:
     assert purses.gained() == [2_000 * world.unit - keeper_fee, 0]
     assert world.perpetual.market.call.claimable(position) == (0, keeper_fee)
     assert pool.call.liquidity() == (0, world.balance(pool.address))
+
+
+def test_who_is_due_nothing_is_not_paid_nothing(world: World) -> None:
+    """A token may refuse a transfer of nothing, too: there is none."""
+    market, pool = world.perpetual.market, world.perpetual.pool
+    position = world.open(reserve=2_000)
+    world.token.send.setBlocked(pool.address, True)
+    removed = market.send.removeMargin(position, world.unit, sender=world.trader)
+    assert not removed.events_of("PaymentKept")
+    world.token.send.setBlocked(pool.address, False)
+
+    world.token.send.setBlocked(world.trader, True)
+    world.walk_to(1_830 * ONE)
+    liquidated = market.send.liquidate([position], sender=world.keeper)
+    assert liquidated.events_of("Exited")[0].args.toTrader == 0
+    assert not liquidated.events_of("PaymentKept")
+    assert market.call.claimable(position) == (0, 0)
+
+
+def test_a_fee_and_a_claim_of_a_single_unit() -> None:
+    unit = Decimal("0.000001")
+    world = World(RevmChain(), terms=MarketTerms(keeper_floor=unit, keeper_cap=unit))
+    market, pool = world.perpetual.market, world.perpetual.pool
+    position = world.open()
+    assert world.balance(world.keeper) == 1
+    market.send.requestRaise(position, 0, sender=world.trader)
+    proof = world.price(PRICE)
+    world.token.send.setBlocked(pool.address, True)
+    market.send.execute(position, proof, sender=world.keeper).event("ReserveRaised")
+    assert market.call.claimable(position) == (0, 1)
+    world.token.send.setBlocked(pool.address, False)
+    idle = pool.call.liquidity()[1]
+    market.send.claim(position, world.trader, sender=world.stranger)
+    assert market.call.claimable(position) == (0, 0)
+    assert pool.call.liquidity()[1] == idle + 1

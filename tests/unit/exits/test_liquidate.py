@@ -119,7 +119,7 @@ def test_no_more_than_needed_but_at_least_the_smallest_fraction() -> None:
         world.feed.push(line - TICK)
         (event,) = liquidate(world, position)
         health = world.perpetual.market.call.health(position, line - TICK, world.chain.timestamp)
-        assert event.size == wanted or 33 * ONE < event.size < 40 * ONE
+        assert 33 * ONE < event.size < 40 * ONE if wanted is None else event.size == wanted
         assert health.equity >= health.target
         if wanted is None:  # phi is reckoned before the fees: at most f x phi x fees too much
             assert health.equity - health.target < 40 * 12 * world.unit // 100
@@ -406,3 +406,45 @@ def test_the_light_side_pays_its_premium_as_far_as_equity_reaches(world: World, 
     if not whole:
         health = market.call.health(position, index, world.chain.timestamp)
         assert health.equity >= health.target
+
+
+@pytest.mark.parametrize("end", ["raised", "raise is void", "close is void"])
+def test_a_keeper_of_an_order_gets_no_more_than_partial_liquidations_left(world: World, end: str) -> None:
+    market, keeper = world.perpetual.market, world.keeper
+    position = world.open(size=ONE, margin=110, reserve=500)
+    if end == "close is void":
+        market.send.requestClose(position, ONE, 0, 0, MAX, sender=world.trader)
+        world.wait(4_000)  # beyond its time to live it shields nothing
+        world.price(PRICE)
+    else:
+        market.send.requestRaise(position, 1, sender=world.trader)
+        proof = world.price(PRICE)
+    for index in (1_915 * ONE, 1_895 * ONE):
+        world.walk_to(index)
+        assert len(liquidate(world, position)) == 1
+    left = market.call.positionOf(position).margin
+    assert world.unit < left < 20 * world.unit, "less than the cap of a keeper's fee"
+
+    purses = Purses(world, keeper, position)
+    if end == "raised":
+        world.wait(3_600)
+        market.send.execute(position, proof, sender=keeper).event("ReserveRaised")
+        assert market.call.positionOf(position).margin == 0
+    elif end == "raise is void":
+        world.wait(4_000)
+        market.send.execute(position, b"", sender=keeper).event("OrderVoided")
+        assert market.call.positionOf(position).margin == 0
+    else:
+        market.send.execute(position, b"", sender=keeper).event("OrderVoided")
+    assert purses.gained()[0] == left
+
+
+@pytest.mark.parametrize("more", [0, LOT])
+def test_the_smallest_part_may_be_the_largest_and_the_least_size_may_be_left(more: int) -> None:
+    half, least = Decimal("0.5"), Decimal(5 * ONE + more) / ONE
+    terms = MarketTerms(smallest_liquidation=half, largest_liquidation=half, min_size=least)
+    world = World(RevmChain(), terms=terms)
+    position, line = near_the_line(world)
+    world.feed.push(line - TICK)
+    (exit_,) = liquidate(world, position)
+    assert exit_.size == (LONG if more else LONG // 2), "the restored target alone would ask for less than half"

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from bulkhead.chain import RevmChain
 from bulkhead.model.oracles.oracle import encode_proof
 from tests.book import KEPT, NOTHING, kept_down, kept_up, live_series, series_of
 from tests.unit.market.helpers import (
@@ -107,6 +108,13 @@ def test_open_at_another_price_pays_fee_and_premium_on_that_price(world: World) 
     assert (event.index, event.entry) == (1_900 * ONE, 1_900 * ONE + 95 * ONE // 100)
     assert (event.fee, event.keeperFee) == (9_500_000, KEEPER)
     conserved(world, position)
+
+
+def test_reserve_is_cut_at_the_notional_to_the_last_of_18_decimals() -> None:
+    world = World(RevmChain(), decimals=18)
+    (position,) = world.request(world.leg(10 * ONE, 2_000, 21_000), low=LOW, high=HIGH)
+    world.execute(position, world.price(PRICE))
+    assert position_of(world, position).reserve == 20_000 * ONE
 
 
 def test_reserve_is_cut_at_the_notional_and_the_excess_freed(world: World) -> None:
@@ -459,6 +467,13 @@ def test_void_close(world: World, price: int, after: int, empty: bool, reason: i
     assert world.perpetual.market.call.orderOf(position).kind == NO_ORDER
     conserved(world, position)
     close_order(world, position)  # and may be asked again
+
+
+def test_a_close_without_a_band_that_is_never_proven_costs_its_keeper_alone(world: World) -> None:
+    position = world.open()
+    close_order(world, position)
+    world.wait(DELAY + TIME_TO_LIVE + 1)
+    assert voided(world.execute(position, b"")) == (CLOSE, UNPROVEN, 0, CAP)
 
 
 def test_void_close_in_a_closed_series(world: World) -> None:

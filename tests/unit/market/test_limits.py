@@ -150,6 +150,10 @@ def test_openings_fill_a_side_to_its_last_lot_and_closes_need_no_room(world: Wor
     series = series_of(market)
     assert series.long.size == series.short.size == LARGEST
     everyone = [*few, first, second, opposite]
+    market.market.send.addMargin(first, 2**16, sender=world.trader)
+    richer = series_of(market)
+    grown = (richer.long.margin - series.long.margin, richer.short.margin - series.short.margin)
+    assert grown == ((2**16, 0) if sign > 0 else (0, 2**16)), "whose side a size of 63 bits is on"
     for position in everyone:
         market.market.send.requestClose(position, 2**255, 0, 0, MAX, sender=world.trader)
     series = series_of(market)
@@ -198,6 +202,24 @@ def test_a_notional_beyond_what_88_bits_count_is_refused_at_the_commit(world: Wo
     no("AmountTooLarge", (-(-(most + LOT) * top // UNIT),), world.request, leg, **band)
     world.request(leg | {"size": most}, **band)
     assert series_of(market).buys == most
+
+
+def test_a_notional_of_exactly_88_bits_is_taken(world: World) -> None:
+    market, size, top = market_of(world), 6_201_209_297_726_401_712 * LOT, 4_328_759_813 << 60
+    assert -(-size * top // UNIT) == 2**88 - 1
+    world.token.send.mint(world.trader, 10**26)
+    market.pool.send.deposit(2 * 10**25, world.trader, sender=world.trader)
+    leg = {"series": 0, "margin": 10**24, "reserve": 16 * 10**24, "maxPremium": MAX, "size": size}
+    world.request(leg, market=market, low=LOW, high=top)
+    assert series_of(market).buys == size
+
+
+def test_a_margin_of_exactly_88_bits(world: World) -> None:
+    (position,), send = world.request(world.leg(ONE, 1_000, 1_000)), world.perpetual.market.send
+    world.token.send.mint(world.trader, 2**88)
+    send.addMargin(position, 2**88 - 1 - 1_000 * TOKEN, sender=world.trader)
+    assert world.perpetual.market.call.positionOf(position).margin == 2**88 - 1
+    no("AmountTooLarge", (2**88,), send.addMargin, position, 1, sender=world.trader)
 
 
 def test_an_entry_of_112_bits(world: World) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from bulkhead.chain import Revert
 from tests.book import series_of
 from tests.unit.market.helpers import (
     ACTION_REMOVE,
@@ -24,6 +25,7 @@ from tests.unit.market.helpers import (
     requested,
     value_up,
 )
+from tests.unit.market.instrument import market_of, say
 from tests.world import ONE, PRICE, World
 
 KEEPER = 1_233_846
@@ -263,6 +265,29 @@ def test_excess_of_a_covered_position_needs_no_oracle(world: World, sign: int, c
     assert world.balance(world.trader) - before == spare
     assert position_of(world, position, world.dated).margin == cover * TOKEN
     conserved(world, position)
+
+
+def test_cover_is_rounded_up(world: World) -> None:
+    market = market_of(world, mark=(PRICE + 1,))
+    position = requested(world, margin=21_000, market=market)
+    world.execute(position, world.price(PRICE), market)
+    margin, send = position_of(world, position, market).margin, market.market.send
+    seen = world.chain.timestamp
+    world.wait(3_601)
+    with pytest.raises(Revert) as caught:
+        send.removeMargin(position, margin - 20_000 * TOKEN, sender=world.trader)
+    assert (caught.value.name, tuple(caught.value.values)) == ("PriceStale", (seen, 3_600))
+    send.removeMargin(position, margin - 20_000 * TOKEN - 1, sender=world.trader)
+
+
+def test_what_is_asked_of_a_position_is_never_more_than_it_can_still_lose(world: World) -> None:
+    market = market_of(world)
+    position = requested(world, market=market)
+    world.execute(position, world.price(PRICE), market)
+    for mark, loss in ((ONE, 10 * TOKEN), (30 * ONE, 300 * TOKEN), (50 * ONE, 500 * TOKEN), (PRICE, 20_000 * TOKEN)):
+        say(world, mark=(mark,))
+        health = market.market.call.health(position, PRICE, world.chain.timestamp)
+        assert (health.maintenance, health.target) == (min(400 * TOKEN, loss), min(600 * TOKEN, loss))
 
 
 @pytest.mark.parametrize("sign", [1, -1])

@@ -231,6 +231,14 @@ def test_contract_wallet(w: World) -> None:
     assert w.by_signature(TERMS, START, b"any", trader=wallet.address) == ["Granted"]
 
 
+def test_events_say_who_allows_whom_where_and_what(w: World) -> None:
+    granted = w.contract.send.grant(w.market, w.operator, TERMS, sender=w.trader).event("Granted").args
+    assert (granted[:3], tuple(granted.grant)) == ((w.trader, w.market, w.operator), tuple(TERMS))
+    for nonce in range(2):
+        revoked = w.contract.send.revokeNonce(sender=w.trader).event("NonceRevoked").args
+        assert revoked == (w.trader, nonce)
+
+
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**64 - 1))
 def test_contract_equals_model(seed: int) -> None:

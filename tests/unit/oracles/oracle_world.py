@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from bulkhead.build import artifacts
@@ -46,7 +47,9 @@ class Feed:
         self.model = FeedProxy(decimals)
         self.mock = world.chain.deploy(world.artifacts["FeedProxyMock"], decimals)
 
-    def push(self, price: float, observed: int | None = None, transmitted: int | None = None, phase: int = 0) -> int:
+    def push(
+        self, price: float | Fraction, observed: int | None = None, transmitted: int | None = None, phase: int = 0
+    ) -> int:
         """A round, by default seen and sent now; returns its id."""
         now = self.world.now
         transmitted = now if transmitted is None else transmitted
@@ -100,7 +103,7 @@ class World:
     def wait(self, seconds: int) -> None:
         self.at(self.now + seconds)
 
-    def all(self, price: float) -> list[int]:
+    def all(self, price: float | Fraction) -> list[int]:
         """Every feed says the same now."""
         return [feed.push(price) for feed in self.feeds]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from oracle_world import E8, E18, HEARTBEAT, NO_MAX, World, answer_of
 
 from bulkhead.chain import Rejected, Revert
 from bulkhead.model.oracles.oracle import encode_proof
+from tests.unit.market.instrument import code_of
 
 ID = 1 << 64
 DAY = 86_400
@@ -54,6 +56,21 @@ def test_setting_out_of_range(validators: int, changes: dict[str, Any], name: st
     if "primary" in changes:
         value = changes["primary"][name]
     assert w.build_error(**changes) == ("SettingInvalid", (name.encode().ljust(32, b"\0"), value))
+
+
+@pytest.mark.parametrize(
+    ("validators", "changes"),
+    [
+        (2, {"jumpLimit": 0}),
+        (2, {"jumpLimit": E18}),
+        (0, {"spread": 0}),
+        (0, {"spread": E18}),
+        (0, {"grace": 0}),
+    ],
+)
+def test_settings_that_nothing_goes_by_may_be_anything(validators: int, changes: dict[str, int]) -> None:
+    w = world(validators, **changes)
+    assert w.ask("latest") == (2000 * E18, w.now)
 
 
 def test_grace_is_needed_with_a_sequencer() -> None:
@@ -139,6 +156,29 @@ def test_row_30_first_round_of_a_phase_and_other_phases_prove_nothing() -> None:
     assert w.first(t + 10, retired, phase=2) == ("ProofInvalid", (retired, t + 10))
     assert w.first(t + 10, retired) == (1999 * E18, t + 20, True)
     assert w.ask("commitment") == (2,)
+
+
+def test_row_30_a_phase_has_no_round_0_whatever_a_feed_says() -> None:
+    """It says that there is one, a minute before the first, and calls all 7; at last its answers are a byte short."""
+    w = world()
+    t = w.now
+    number = "67ffffffffffffffff" + "6004" + "35" + "16"
+    told = (
+        "60075f52"  # id
+        + f"7f{2000 * E8:064x}602052"  # answer
+        + f"603c{number}02" + f"7f{t:064x}01" + "80604052" + "606052"  # t + 60 x number, twice
+        + "6007608052"
+    )  # fmt: skip
+    w.wait(600)
+
+    def asked(size: int, after: int, number: int) -> Any:
+        code = bytes.fromhex(told + f"60{size:02x}5ff3")
+        w.chain.set_code(w.primary.mock.address, code_of({"getRoundData(uint80)": code}))
+        return answer_of(w.contract.call.firstAfter, 1, after, encode_proof(ID | number))
+
+    assert asked(160, t + 60, 2) == (2000 * E18, t + 120, True)
+    assert asked(160, t, 1) == ("ProofInvalid", (ID | 1, t))
+    assert asked(159, t + 60, 2) == ("ProofInvalid", (ID | 2, t + 60))
 
 
 def test_row_31_a_price_observed_before_and_transmitted_after_is_not_later() -> None:
@@ -302,6 +342,33 @@ def test_row_31_in_the_second_of_the_price_a_validator_may_still_speak() -> None
     assert w.first(t, p, a, b)[2] is True
 
 
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_jump_is_measured_to_the_last_of_18_decimals(more: int) -> None:
+    w = world(decimals=18)
+    t = w.now
+    w.wait(60)
+    p = w.primary.push(Fraction(2200 * E18 + more, E18))
+    assert w.first(t, p) == (2200 * E18 + more, t + 60, more == 0)
+
+
+@pytest.mark.parametrize("right", range(4))
+def test_each_validator_has_a_feed_and_bounds_of_its_own(right: int) -> None:
+    w = World(4)
+    w.all(2000)
+    w.wait(60)
+    w.all(2000)
+    configs = w.settings()["validators"]
+    for other in set(range(4)) - {right}:
+        configs[other]["maxAnswer"] = 1
+    w.build(validators=configs, quorum=1)
+    t = w.now
+    w.wait(60)
+    p, *rounds = [w.primary.push(2100), *(v.push(2100 if i == right else 3000) for i, v in enumerate(w.validators))]
+    w.wait(1)
+    assert w.first(t, p, *rounds) == (2100 * E18, t + 60, True)
+    assert w.ask("latest") == (2100 * E18, t + 60)
+
+
 def test_a_silent_validator_does_not_agree() -> None:
     w = world(2)
     a, b = ID | 2, ID | 2
@@ -327,6 +394,20 @@ def test_row_41_one_dead_validator_stops_nothing(fault: str) -> None:
     w.validators[1].fail(fault)
     assert w.first(t, p, 0, 0)[2] is False
     assert w.ask("latest")[0] == "PriceDisputed"
+
+
+def test_a_dead_validator_agrees_with_no_price_however_small() -> None:
+    w, least = World(2, decimals=18), Fraction(1, E18)
+    w.all(least)
+    w.wait(60)
+    w.all(least)
+    w.build()
+    t = w.now
+    w.wait(60)
+    p, a, _ = w.all(least)
+    w.wait(1)
+    w.validators[1].fail()
+    assert w.first(t, p, a, 0) == (1, t + 60, False)
 
 
 def test_a_validator_that_is_alive_cannot_be_declared_dead() -> None:
@@ -391,8 +472,10 @@ def test_phases_are_recorded_once_a_day() -> None:
     w = world(2)
     w.validators[0].new_phase()
     w.check_outage()
+    w.wait(DAY)
+    w.check_outage()
     assert w.model.clock.phases == (1, 1)
-    w.wait(DAY + 1)
+    w.wait(1)
     w.check_outage()
     assert w.model.clock.phases == (2, 1) and w.model.clock.before == (1, 1)
 
@@ -434,6 +517,12 @@ def test_a_primary_whose_newest_round_has_an_impossible_id(id_: int, told: Any) 
     assert answer_of(w.contract.call.latest) == told
     assert [event.name for event in w.contract.send.checkOutage().events] == ["OutageStarted"]
     assert tuple(w.contract.call.last()) == (2000 * E18, t)
+
+
+def test_the_largest_id_that_a_round_may_have() -> None:
+    w = world()
+    w.chain.set_code(w.primary.mock.address, always(2**80 - 1, 2000 * E8, w.now, w.now, 2**80 - 1))
+    assert answer_of(w.contract.call.latest) == (2000 * E18, w.now)
 
 
 def test_a_phase_of_more_than_16_bits_is_none() -> None:
@@ -574,27 +663,47 @@ def test_a_lie_nobody_witnessed_for_an_eighth_of_the_limit_starts_anew() -> None
     assert w.check_outage() == (False, ["OutageStarted"])
 
 
-def test_the_search_is_bounded_and_falls_back_to_the_price_recorded() -> None:
+@pytest.mark.parametrize(("later", "found"), [(31, True), (32, False), (40, False)])
+def test_the_search_is_bounded_and_falls_back_to_the_price_recorded(later: int, found: bool) -> None:
     w = world()
     recorded = w.now
-    for i in range(40):
+    w.wait(60)
+    w.primary.push(2001)
+    for i in range(later):
         w.wait(60)
         w.primary.push(2000 if i % 2 else 9000)
     assert w.check_outage() == (False, ["OutageStarted"])
-    assert (w.model.last.index, w.model.last.time) == (2000 * E18, recorded)
+    wanted = (2001 * E18, recorded + 60) if found else (2000 * E18, recorded)
+    assert (w.model.last.index, w.model.last.time) == wanted
 
 
-def test_the_search_in_validators_is_bounded() -> None:
+@pytest.mark.parametrize(("later", "found"), [(31, True), (32, False), (40, False)])
+def test_the_search_in_validators_is_bounded(later: int, found: bool) -> None:
     w = world(2)
     recorded = w.model.last
     w.wait(60)
     w.all(2100)
+    seen = w.now
     w.wait(60)
-    for _ in range(40):
+    for _ in range(later):
         for v in w.validators:
             v.push(1)
     assert w.check_outage() == (False, ["OutageStarted"])
-    assert w.model.last == recorded
+    assert (w.model.last.index, w.model.last.time) == (2100 * E18, seen) if found else w.model.last == recorded
+
+
+def test_a_validator_whose_first_round_stands_cannot_be_declared_dead() -> None:
+    """No other does, not even the newest."""
+    w = world(2)
+    t = w.now
+    w.wait(60)
+    p = w.primary.push(2000)
+    w.wait(1)
+    words = (ID | 1, 2000 * E8, t, t, ID | 1)
+    told = [f"7f{word:064x}" + f"68{ID | 1:018x}60043514" + f"0260{32 * i:02x}52" for i, word in enumerate(words)]
+    for v in w.validators:  # each word x (asked for round 1)
+        w.chain.set_code(v.mock.address, code_of({"getRoundData(uint80)": bytes.fromhex("".join(told) + "60a05ff3")}))
+    assert answer_of(w.contract.call.firstAfter, 1, t, encode_proof(p, (0, 0))) == ("ProofInvalid", (0, t + 60))
 
 
 def test_starving_the_call_of_gas_starts_no_outage() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from math import gcd
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from bulkhead.chain import Revert, RevmChain
 from bulkhead.protocol import MarketTerms
 from tests.book import LOT
 from tests.unit.exits.expect import Purses, carry_now, equity_down, unit_of, up
-from tests.unit.market.instrument import market_of
+from tests.unit.market.instrument import market_of, say
 from tests.world import HEARTBEAT, MAX, NOW, ONE, PRICE, World
 
 VIRTUAL = 10**6
@@ -432,8 +433,9 @@ def test_a_share_worth_nothing_waits_while_something_is_open_and_then_leaves_wit
     market.send.closeAtReserve(position, sender=world.keeper)
     assert (pool.call.liquidity(), world.balance(pool.address)) == ((0, 0), 0)
     purses = Purses(world, world.provider, world.keeper)
-    paid = pool.send.executeExit(b"", sender=world.keeper).event("ExitPaid")
-    assert paid.args == (0, world.provider, shares, 0, 0)
+    receipt = pool.send.executeExit(b"", sender=world.keeper)
+    assert receipt.event("ExitPaid").args == (0, world.provider, shares, 0, 0)
+    assert world.keeper not in [transfer.args.to for transfer in receipt.events_of("Transfer")]
     assert purses.gained() == [0, 0]
     assert (pool.call.totalSupply(), pool.call.exitOf(0)[1]) == (0, 1)
 
@@ -469,6 +471,7 @@ def test_a_disputed_first_price_renews_the_request(world: World) -> None:
     pool.send.requestRedeem(100 * u * VIRTUAL, sender=world.provider)
     proof = world.price(2_300 * ONE)  # 15 % in one step
     world.price(2_300 * ONE)
+    assert pool.call.executeExit(proof) == (0, 0)
     receipt = pool.send.executeExit(proof, sender=world.keeper)
     assert receipt.event("ExitRenewed").args == (0,) and not receipt.events_of("ExitPaid")
     phase = world.oracle.call.commitment()
@@ -601,3 +604,100 @@ def test_only_the_market(world: World) -> None:
 def test_series_not_open(world: World) -> None:
     leg = world.leg(ONE, 200, 2_000, series=1)
     assert refusal(world.request, leg) == ("SeriesNotOpen", 1, world.chain.timestamp)
+
+
+def test_worth_goes_down_to_the_last_unit() -> None:
+    """All reserved but one unit, and all of that won by the trader."""
+    world = small(MarketTerms(open_fee=Decimal(0), largest_utilisation=Decimal(1)))
+    pool, u = world.perpetual.pool, world.unit
+    (position,) = world.request(world.leg(10 * ONE, 2_000, 0) | {"reserve": 10_000 * u - 1}, high=PRICE * 11 // 10)
+    world.execute(position, world.price(PRICE)).event("Opened")
+    assert pool.call.liquidity() == (10_000 * u - 1, 1)
+    assert pool.call.worth(10 * PRICE, world.chain.timestamp) == 1
+
+
+def test_shares_and_assets_to_the_last_of_both(world: World) -> None:
+    """Amounts at which the quotient is one part above a whole number, or one part below."""
+    pool = world.perpetual.pool
+    position = world.open()
+    world.perpetual.market.send.requestClose(position, 10 * ONE, 0, 0, MAX, sender=world.trader)
+    world.execute(position, world.price(PRICE))  # fees: a share is worth an odd amount
+    assets, shares = 2, 2
+    while gcd(assets, shares) > 1:
+        pool.send.deposit(1, world.provider, sender=world.provider)
+        assets, shares = pool.call.liquidity()[1] + 1, pool.call.totalSupply() + VIRTUAL
+    above_in_shares, above_in_assets = pow(assets, -1, shares), pow(shares, -1, assets)
+    for one in (above_in_shares, shares - above_in_shares):
+        assert pool.call.previewRedeem(one) == one * assets // shares
+        assert pool.call.previewMint(one) == up(one * assets, shares)
+    for one in (above_in_assets, assets - above_in_assets):
+        assert pool.call.previewDeposit(one) == one * shares // assets
+        assert pool.call.previewWithdraw(one) == up(one * shares, assets)
+
+    for leaving in (above_in_shares, shares - above_in_shares):
+        with world.chain.isolated():
+            pool.send.requestRedeem(leaving, sender=world.provider)
+            assert pool.call.dueExits() == up(leaving * assets, shares)
+            paid = pool.send.executeExit(b"", sender=world.keeper).event("ExitPaid").args
+            assert paid == (0, world.provider, leaving, leaving * assets // shares - world.unit, world.unit)
+
+
+def test_a_keeper_takes_no_more_than_half_of_an_exit(world: World) -> None:
+    """The pool has lost a hundredth since the smallest of requests."""
+    pool, u = world.perpetual.pool, world.unit
+    world.open(size=100 * ONE, margin=20_000, reserve=100_000)
+    pool.send.requestRedeem(2 * u * VIRTUAL, sender=world.provider)
+    paid = pool.send.executeExit(world.price(2_100 * ONE), sender=world.keeper).event("ExitPaid").args
+    assets = paid.assets + paid.keeperFee
+    assert 197 * u < 100 * assets < 199 * u
+    assert paid.keeperFee == assets // 2
+
+
+def test_a_keeper_of_an_exit_is_paid_a_single_unit() -> None:
+    unit = Decimal("0.000001")
+    world = World(RevmChain(), terms=MarketTerms(keeper_floor=unit))
+    pool = world.perpetual.pool
+    pool.send.requestRedeem(10 * VIRTUAL, sender=world.provider)
+    paid = pool.send.executeExit(b"", sender=world.keeper).event("ExitPaid").args
+    assert (paid.assets, paid.keeperFee, world.balance(world.keeper)) == (9, 1, 1)
+
+
+def test_a_single_share_may_be_worth_a_keeper(world: World) -> None:
+    """Somebody has lost to a pool of a hundred units ten billion times what it held."""
+    market = market_of(world, MarketTerms(smallest_reserve=Decimal("1e-18")))
+    pool, owner = market.pool, world.trader
+    pool.send.redeem(pool.call.balanceOf(owner) - 100 * VIRTUAL, owner, owner, sender=owner)
+    leg = world.leg(10**6 * ONE, 9 * 10**8, 0) | {"reserve": 1}
+    (position,) = world.request(leg, market=market, high=PRICE * 11 // 10)
+    world.execute(position, world.price(PRICE), market).event("Opened")
+    world.price(PRICE)
+    say(world, mark=(1,))
+    market.market.send.liquidate([position], sender=world.keeper).event("Exited")
+    assert pool.call.convertToAssets(1) > 2 * world.unit
+    pool.send.requestRedeem(1, sender=owner)
+    assert pool.send.executeExit(b"", sender=world.keeper).event("ExitPaid").args.shares == 1
+
+
+def test_what_88_bits_do_not_hold_belongs_to_nobody(world: World) -> None:
+    """A full pool wins what two traders have put in, each as much as a side may hold."""
+    dear = (2**111,)
+    market = market_of(world, MarketTerms(smallest_reserve=Decimal("1e-18")), mark=dear)
+    pool, owner, margin = market.pool, world.trader, 2**87 - 2**10
+    world.token.send.mint(owner, 2**90)
+    pool.send.deposit(pool.call.maxDeposit(owner), owner, sender=owner)
+    leg = {
+        "series": 0,
+        "margin": margin,
+        "reserve": 10**6,
+        "maxPremium": MAX,
+        "size": 2**88 * 10**30 // 2**111 // LOT * LOT,
+    }
+    for _ in range(2):
+        say(world, mark=dear)
+        (position,) = world.request(leg | {"size": leg["size"] - LOT}, market=market, high=PRICE * 11 // 10)
+        world.execute(position, world.price(PRICE), market).event("Opened")
+        world.price(PRICE)
+        say(world, mark=(1,))
+        assert market.market.send.liquidate([position], sender=world.keeper).event("Exited").args.toTrader == 0
+    assert pool.call.liquidity() == (0, 2**88 - 1)
+    assert world.balance(pool.address) > 2**88

@@ -1,0 +1,106 @@
+"""What is chosen, what is counted, and what is argued."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bulkhead import build
+from tools.mutation.choice import Mistake, find, sample
+from tools.mutation.hunt import FUZZER, TIME, Verdict
+from tools.mutation.mutants import Edit, Kind, Mutant
+from tools.mutation.report import EQUIVALENT, Argued, EquivalentsInvalid, Report, read_equivalents
+
+
+def mutant(place: int, file: str = "contracts/Pool.sol", operator: str = "return") -> Mutant:
+    edit = Edit(Kind.EXPRESSION, place, place + 1, "0")
+    return Mutant(file, place, "Pool.f", operator, f"x{place}", "0", (edit,))
+
+
+def argued(one: Mutant) -> Argued:
+    return Argued(one.file, one.function, one.operator, one.source, one.becomes, "Because.")
+
+
+def test_every_equivalent_names_a_mutant_that_exists_and_says_why() -> None:
+    possible = find([], build.ast())
+    entries = read_equivalents(EQUIVALENT)
+    assert [entry for entry in entries if not any(entry.meets(mutant) for mutant in possible)] == []
+    assert len(set(entries)) == len(entries)
+
+
+def test_a_contract_that_there_is_not_is_refused() -> None:
+    with pytest.raises(Mistake, match="named Lens, Markt; there are Bands, Book"):
+        find(["Market", "Markt", "Lens"], build.ast())
+    assert {one.file for one in find(["Pool", "Bands"], build.ast())} == {
+        "contracts/Pool.sol",
+        "contracts/libraries/Bands.sol",
+    }
+
+
+def test_the_sample_has_its_share_of_each_file_and_operator() -> None:
+    several = {("Pool", "return"): 60, ("Pool", "sign"): 2, ("Book", "return"): 38}
+    every = [mutant(place, *key) for key, count in several.items() for place in range(count)]
+    chosen = sample(every, 50, 1)
+    assert Counter((one.file, one.operator) for one in chosen) == {
+        ("Pool", "return"): 30,
+        ("Pool", "sign"): 1,
+        ("Book", "return"): 19,
+    }
+    assert chosen == sample(every, 50, 1) != sample(every, 50, 2)
+    assert sample(every, 1_000, 1) == every
+
+
+def test_what_is_argued_counts_for_nothing_and_must_stay_true() -> None:
+    mutants = [mutant(1), mutant(2, operator="sign"), mutant(3), mutant(4), mutant(5, "contracts/Factory.sol")]
+    by = [FUZZER, "tests/a.py::b", TIME, None, None]
+    verdicts = {number: Verdict(one, 0.1) for number, one in enumerate(by, 1)}
+    gone = argued(mutant(9))
+
+    report = Report(mutants, verdicts, [], mutants)
+    counts = report.counts(7)
+    assert (counts["mutants"], counts["killed"], counts["equivalent"], counts["score"]) == (5, 3, 0, 0.6)
+    assert counts["seed"] == 7 and counts["noticed_by"] == {"fuzzer": 1, "tests": 1, "no end": 1}
+    assert counts["files"]["contracts/Pool.sol"] == {"mutants": 4, "killed": 3, "equivalent": 0, "score": 0.75}
+    assert counts["operators"]["sign"] == {"mutants": 1, "killed": 1, "equivalent": 0, "score": 1.0}
+    assert counts["survivors"] == [
+        "contracts/Pool.sol:4 Pool.f: return: x4 -> 0",
+        "contracts/Factory.sol:5 Pool.f: return: x5 -> 0",
+    ]
+    assert report.short() == ["contracts/Pool.sol: 75.0% is below 95%"]
+
+    report = Report(mutants, verdicts, [argued(mutants[3]), argued(mutants[0]), gone], mutants)
+    assert (report.equivalent, report.survivors) == ([mutants[3]], [mutants[4]])
+    assert report.counts(7)["score"] == 0.75 and report.short() == []
+    assert (report.refuted, report.stale) == ([argued(mutants[0])], [gone])
+    assert report.lines() == [
+        "contracts/Factory.sol:5 Pool.f: return: x5 -> 0: SURVIVES",
+        "equivalent.toml: noticed, so not equivalent, remove it: contracts/Pool.sol Pool.f: return: x1 -> 0",
+        "equivalent.toml: no such mutant, remove it: contracts/Pool.sol Pool.f: return: x9 -> 0",
+    ]
+
+
+ENTRY = {
+    "file": "contracts/Pool.sol",
+    "function": "f",
+    "operator": "sign",
+    "source": "-x",
+    "becomes": "x",
+    "why": "So.",
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"why": " "}, "say why"), ({"why": None}, "missing"), ({"wy": "a"}, "unexpected")],
+)
+def test_equivalents_need_their_argument(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    file = tmp_path / "equivalent.toml"
+    entry = {name: value for name, value in (ENTRY | change).items() if value is not None}
+    file.write_text("[[equivalent]]\n" + "".join(f'{name} = "{value}"\n' for name, value in entry.items()))
+    with pytest.raises(EquivalentsInvalid, match=message):
+        read_equivalents(file)
+    file.write_text("[[equivalent]]\n" + "".join(f'{name} = "{value}"\n' for name, value in ENTRY.items()))
+    assert read_equivalents(file) == [Argued(**ENTRY)]
