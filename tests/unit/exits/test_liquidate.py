@@ -448,3 +448,19 @@ def test_the_smallest_part_may_be_the_largest_and_the_least_size_may_be_left(mor
     world.feed.push(line - TICK)
     (exit_,) = liquidate(world, position)
     assert exit_.size == (LONG if more else LONG // 2), "the restored target alone would ask for less than half"
+
+
+def test_a_margin_that_voids_have_eaten_pays_what_is_left_of_it(world: World) -> None:
+    """LIQ-3: the flat fee is the margin's, as far as it reaches; what cannot pay it is liquidated all the same."""
+    position, market = world.open(size=ONE // 2, margin=100, reserve=1_000), world.perpetual.market
+    for _ in range(5):  # a close that nobody proves costs the keeper's cap and the open fee
+        market.send.requestClose(position, ONE // 2, 1, 2 * PRICE, MAX, sender=world.trader)
+        world.wait(3_913)
+        assert world.execute(position, b"").events_of("OrderVoided")
+        world.price(PRICE)
+    left = market.call.positionOf(position).margin
+    assert left < 5 * world.unit
+    before = world.balance(world.keeper)
+    (exited,) = liquidate(world, position)
+    assert world.balance(world.keeper) - before == left and exited.toTrader == 0
+    assert market.call.positionOf(position) == OVER

@@ -539,6 +539,9 @@ def test_an_earmark_sees_idle_less_due_exits() -> None:
     world.request(leg | {"reserve": 6_000 * u})
     assert pool.call.liquidity() == (6_000 * u, 4_000 * u)
     assert refusal(world.request, world.leg(ONE // 10, 100, 50)) == ("LiquidityShort", 50 * u, 0)
+    pool.send.requestRedeem(3_000 * u * VIRTUAL, sender=world.provider)
+    assert pool.call.dueExits() == 7_000 * u  # more than is idle
+    assert refusal(world.request, world.leg(ONE // 10, 100, 50)) == ("LiquidityShort", 50 * u, 0)
 
 
 def test_openings_stop_at_the_cap_of_utilisation() -> None:
