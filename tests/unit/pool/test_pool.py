@@ -518,6 +518,7 @@ def test_exits_after_the_end_are_at_the_final_mark_settled_or_not(world: World) 
     assert abs(paid.assets + paid.keeperFee - early * (held - gain + 1) // supply) <= 1
     # One may still ask, and what is left of idle is paid; the rest once the position has been settled.
     pool.send.requestRedeem(pool.call.balanceOf(world.provider), sender=world.provider)
+    assert pool.call.exitOf(1)[0].phase == 0  # no phase is needed any more
     part = pool.send.executeExit(b"", sender=world.keeper).event("ExitPaid").args
     assert part.assets + part.keeperFee >= held - 100_000 * u - early // VIRTUAL - 1_000 * u
     market.send.settle([position], sender=world.keeper)
