@@ -233,3 +233,13 @@ def test_an_unfixed_series_ends_with_the_market(world: World) -> None:
     end(world)
     (event,) = settle(world, world.dated, position)
     assert (event.kind, event.index, event.mark) == (3, PRICE, 500 * ONE)
+
+
+def test_a_batch_that_ends_the_last_position_and_then_the_last_order_of_a_series(world: World) -> None:
+    """The series leaves the list once, though both find nothing in it any more."""
+    position = world.open(market=world.dated, series=2, margin=6_000)
+    (pending,) = world.request(world.leg(ONE, 1_000, 500, series=2), market=world.dated, low=1, high=PRICE * 11 // 10)
+    end(world)
+    (exited,) = settle(world, world.dated, position, pending)
+    assert exited.position == position and world.dated.market.call.liveSeries() == 0
+    assert world.dated.pool.call.liquidity()[0] == 0
