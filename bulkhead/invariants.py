@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 from bulkhead.model.errors import ModelError
 from bulkhead.model.interfaces.market import Action as Scope
@@ -126,7 +126,7 @@ class State:
 
     @cached_property
     def worth(self) -> int:
-        """Of the pool at the newest price; there must be one."""
+        """Of the pool at the newest price; there must be one. Only while it is the present state: the twin is asked."""
         return self.market.pool.worth(self.index, self.at)
 
     @cached_property
@@ -322,32 +322,21 @@ def broken(state: State, since: State | None = None) -> list[str]:
     changed = {name for name in _FIELDS if now[name] is not then[name] and now[name] != then[name]}
     if not changed:
         return []
-    altered: list[tuple[str, Position, Order]] | None = None
+    vaults = (state.altered(since) | state.moved(since).keys()) & state.positions.keys()
     series = [id for id, one in state.series.items() if since.series.get(id) is not one]
     found = []
-    for one in _readers(frozenset(changed), id(INVARIANTS)):
-        if one.each_series is not None:
+    for one in INVARIANTS:
+        if changed.isdisjoint(one.reads):
+            continue
+        if one.each is not None:
+            wrong = _first(one.each, state, vaults)
+        elif one.each_series is not None:
             wrong = _first_series(one.each_series, state, series)
-        elif one.each is None:
-            wrong = one.check(state)
         else:
-            if altered is None:
-                vaults = (state.altered(since) | state.moved(since).keys()) & state.positions.keys()
-                altered = [(v, state.positions[v], state.orders.get(v, NO_ORDER)) for v in vaults]
-            each, wrong = one.each, None
-            for vault, p, order in altered:
-                if (wrong := each(state, vault, p, order)) is not None:
-                    wrong = f"{vault} {wrong}"
-                    break
+            wrong = one.check(state)
         if wrong is not None:
             found.append(f"{one.id}: {wrong}")
     return found
-
-
-@lru_cache(maxsize=1 << 10)
-def _readers(changed: frozenset[str], _of: int) -> list[Invariant]:
-    """Invariants that look at one of these fields."""
-    return [one for one in INVARIANTS if not changed.isdisjoint(one.reads)]
 
 
 def broken_by(before: State, action: Action, after: State, rules: list[Transition] = TRANSITIONS) -> list[str]:

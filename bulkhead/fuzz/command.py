@@ -67,9 +67,8 @@ def run(options: argparse.Namespace) -> int:
     from bulkhead.chain import ChainError
     from bulkhead.fuzz.pair import Pair
 
-    for name in ("seconds", "calls", "workers", "length"):
-        if (value := getattr(options, name)) is not None and value <= 0:
-            return _refuse(f"--{name} must be positive, not {value}.")
+    if wrong := not_positive(options, "seconds", "calls", "workers", "length"):
+        return refuse(wrong)
     try:
         kind = _world_class(options.world)
         if options.replay:
@@ -79,11 +78,20 @@ def run(options: argparse.Namespace) -> int:
         campaign = _campaign(options, world)
         Pair(campaign.plan.world_of(0))  # a part that cannot be deployed is told here, in one line
     except (ValueError, ChainError) as error:
-        return _refuse(" ".join(str(error).split()))
+        return refuse(" ".join(str(error).split()))
     return _play(options, campaign)
 
 
-def _refuse(sentence: str) -> int:
+def not_positive(options: argparse.Namespace, *names: str) -> str | None:
+    """A sentence about the first of these that is given and not above 0."""
+    for name in names:
+        if (value := getattr(options, name)) is not None and value <= 0:
+            return f"--{name} must be positive, not {value}."
+    return None
+
+
+def refuse(sentence: str) -> int:
+    """Says why nothing is done; gives the exit code."""
     print(f"bulkhead: {sentence}", file=sys.stderr)
     return 2
 
@@ -139,7 +147,7 @@ def _play(options: argparse.Namespace, campaign: Campaign) -> int:
     except (WorkerLost, KeyboardInterrupt) as error:
         lost = error  # what has been found is told and kept first
     except ValueError as error:
-        return _refuse(str(error))
+        return refuse(str(error))
     if options.resume:
         campaign.save(options.resume)
     total = campaign.total

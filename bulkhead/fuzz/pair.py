@@ -17,12 +17,10 @@ from bulkhead.protocol.config import camel
 #: Whole tokens that each pool begins with, and each account.
 POOLED = 5_000_000
 FUNDED = 10**9
-#: Calls whose first argument names the vaults that they may change.
+#: Calls whose first argument is a list of the vaults that they may change.
+_OF_MANY = frozenset({"liquidate", "settle"})
 #: Bytes of a proof by 0, 2 and 4 validators, and its round within a phase.
 PROOFS, MAX_ROUND = (32, 160, 224), (1 << 64) - 1
-_OF_MANY = frozenset({"liquidate", "settle"})
-
-
 #: What a model that has no contracts beside it is told.
 AS_FORESEEN: Any = object()
 
@@ -109,7 +107,7 @@ class Pair:
         told = self._told(contract, camel(name), args if on_chain is None else on_chain, sender)
         if part == "shares" and done:
             foreseen = True  # what an ERC-20 answers
-        if told is not AS_FORESEEN and told != _plain(foreseen):
+        if told is not AS_FORESEEN and told != plain(foreseen):
             raise self.difference(name, told, foreseen)
         if name == "request_open" and done:
             twin.positions += foreseen
@@ -131,11 +129,11 @@ class Pair:
 
     def _told(self, contract: Contract, name: str, args: tuple[Any, ...], sender: str) -> Any:
         function = contract.abi.functions[name]
-        went, returned = self.chain.attempt(contract.address, function.encode(*map(_plain, args)), sender)
+        went, returned = self.chain.attempt(contract.address, function.encode(*map(plain, args)), sender)
         if went:
-            return _plain(function.decode(returned))
+            return plain(function.decode(returned))
         revert = Revert(returned, self.chain.registry)
-        return revert.name, _plain(revert.values)
+        return revert.name, plain(revert.values)
 
     def _check(self, twin: Twin, befores: list[Any], action: Action) -> None:
         """Every invariant of the new states and every rule of the step."""
@@ -260,11 +258,11 @@ def _shown(value: Any) -> str:
     return str(value)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Structs, lists and dataclasses as tuples."""
     if isinstance(value, int | str | bytes) or value is None:
         return value
     if isinstance(value, tuple | list):
-        return tuple(map(_plain, value))
+        return tuple(map(plain, value))
     fields = getattr(value, "__dataclass_fields__", None)
-    return value if fields is None else tuple(_plain(getattr(value, name)) for name in fields)
+    return value if fields is None else tuple(plain(getattr(value, name)) for name in fields)

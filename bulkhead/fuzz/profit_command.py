@@ -8,6 +8,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from bulkhead.fuzz.command import not_positive, refuse
+
 if TYPE_CHECKING:
     from bulkhead.fuzz.profit import Confirmed, Finding
 
@@ -46,10 +48,8 @@ def run(options: argparse.Namespace) -> int:
     from bulkhead.fuzz.pair import Difference
     from bulkhead.fuzz.profit import Confirmed, search, settings
 
-    for name in ("times", "workers"):
-        if (value := getattr(options, name)) is not None and value <= 0:
-            print(f"bulkhead: --{name} must be positive, not {value}.", file=sys.stderr)
-            return 2
+    if wrong := not_positive(options, "times", "workers"):
+        return refuse(wrong)
     seed = secrets.randbelow(10**9) if options.seed is None else options.seed
     workers = options.workers or workers_here()
     every_setting = settings(seed)

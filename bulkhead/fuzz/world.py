@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 import re
 from ast import literal_eval
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from functools import cached_property
@@ -151,22 +152,17 @@ class World:
         """On a primary and its validators."""
         if self.oracle:
             return _deployed(deployment, self.oracle, feeds)
-        primary, *validators = (OracleTerms().encoded(feed.address, 8) for feed in feeds)
-        sources: dict[str, Any] = {"validators": [one["primary"] for one in validators]}
-        if validators:
-            sources |= {"spread": SPREAD, "quorum": len(validators) // 2}
-        return deployment.deploy("Oracle", primary | sources)
+        return deployment.deploy("Oracle", _oracle_settings([feed.address for feed in feeds]))
 
     def twin_oracle(self, contract: Contract, feeds: list[FeedProxy], block: Block) -> Any:
         """The oracle's model."""
         if self.oracle:
             return AskedOracle(contract)
-        primary, *validators = (Config(feed, HEARTBEAT, 0, 10**20) for feed in feeds)
-        spread, quorum = (SPREAD, len(validators) // 2) if validators else (0, 0)
-        settings = OracleSettings(
-            primary, validators, ONE // 200, spread, quorum, HEARTBEAT, ONE // 10, None, 600, 86_400
-        )
-        return Oracle(settings, block)
+        s = _oracle_settings(feeds)
+        primary, *validators = (Config(*source.values()) for source in (s["primary"], *s["validators"]))
+        agreement = s["deviation"], s["spread"], s["quorum"]
+        times = s["grace"], s["outageLimit"]
+        return Oracle(OracleSettings(primary, validators, *agreement, s["maxAge"], s["jumpLimit"], None, *times), block)
 
     def deploy_instrument(self, deployment: Deployment, oracle: Contract, feeds: list[Contract]) -> Contract:
         """What is traded."""
@@ -195,6 +191,13 @@ class World:
         if self.margin_model:
             return AskedMargin(contract)
         return FixedMargin(*self.terms.margin.encoded())
+
+
+def _oracle_settings(feeds: Sequence[Any]) -> dict[str, Any]:
+    """The contract's OracleSettings: the shipped terms on a primary feed, or on one and its validators."""
+    primary, *validators = (OracleTerms().encoded(feed, 8) for feed in feeds)
+    settings = primary | {"validators": [one["primary"] for one in validators]}
+    return settings | ({"spread": SPREAD, "quorum": len(validators) // 2} if validators else {})
 
 
 def _parsed(part: str) -> tuple[str, str]:
