@@ -40,7 +40,10 @@ BUILD = ROOT / ".build"
 SOLC = ROOT / "tools" / "solc"
 
 # Test doubles of others that no file of ours has to inherit to be deployable in tests.
-EXTRA_SOURCES = ("@chainlink/contracts/src/v0.8/shared/mocks/MockV3Aggregator.sol",)
+EXTRA_SOURCES = (
+    "@chainlink/contracts/src/v0.8/shared/mocks/MockV3Aggregator.sol",
+    "@pythnetwork/pyth-sdk-solidity/MockPyth.sol",
+)
 
 SETTINGS: dict[str, Any] = {
     "viaIR": True,  # without it the market's functions run out of stack
