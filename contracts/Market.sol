@@ -736,8 +736,17 @@ contract Market is IMarket, ReentrancyGuardTransient {
         return POOL.liquidity();
     }
 
-    function _balanceOf(address account) private view returns (uint256) {
-        return TOKEN.balanceOf(account);
+    /// @dev By hand, which saves 200 gas each time that margin comes in. A token that does not answer is refused.
+    function _balanceOf(address account) private view returns (uint256 held) {
+        address token = address(TOKEN);
+        assembly ("memory-safe") {
+            mstore(0x00, 0x70a0823100000000000000000000000000000000000000000000000000000000) // balanceOf(address)
+            mstore(0x04, account)
+            if iszero(and(gt(returndatasize(), 31), staticcall(gas(), token, 0, 0x24, 0, 0x20))) {
+                revert(0, 0)
+            }
+            held := mload(0x00)
+        }
     }
 
     function _snapshot(uint24 id, uint256 committed, uint256 idle) private view returns (Snapshot memory) {

@@ -198,7 +198,10 @@ library Book {
     function replaceMargin(Series storage series, int256 size, uint256 old, uint256 current) internal {
         Side storage side = size > 0 ? series.long : series.short;
         uint256 amounts = side.amounts;
-        uint256 margin = uint80(amounts) + (current >> 8) - (old >> 8);
+        uint256 margin;
+        unchecked {
+            margin = uint80(amounts) + (current >> 8) - (old >> 8); // the sum contains the old one; both fit in 88 bits
+        }
         if (current > old && margin > MARGINS) revert SideFull();
         side.amounts = amounts >> 80 << 80 | margin;
     }
