@@ -61,6 +61,11 @@ profit: setup ## search for money machines: the most that one person with every 
 	@$(PY) -m bulkhead.build --quiet
 	$(PY) -m bulkhead.cli profit
 
+.PHONY: latency
+latency: setup ## how long an order waits, and what a trader earns who is ahead of the feed; a minute and a half
+	@$(PY) -m bulkhead.risk.latency
+	@cp out/latency.json benchmarks/latency.json
+
 coverage: setup ## which branches of the core the tests take; fails for one that they do not
 	$(PY) -m tools.coverage
 

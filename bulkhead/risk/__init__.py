@@ -1,0 +1,1 @@
+"""Risk: measurements and calibration in floats. Nothing on chain depends on them."""
