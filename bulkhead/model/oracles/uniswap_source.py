@@ -1,0 +1,94 @@
+"""Twin of UniswapSource.sol: the time-weighted price of one Uniswap v3 pool. `now` is the block's time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from bulkhead.model.libraries import tick_price
+from bulkhead.model.libraries.tick_price import MAX_TICK
+from bulkhead.model.oracles.errors import SettingInvalid
+from bulkhead.model.oracles.uniswap_pool import UniswapPool
+
+_UINT32 = (1 << 32) - 1
+
+
+@dataclass(frozen=True)
+class Config:
+    """A pool as its oracle is given it; see the Solidity struct."""
+
+    pool: UniswapPool
+    window: int
+    inverted: bool
+    remember: int
+    block_time: int
+    smallest: int
+    largest: int
+
+
+class Feed(NamedTuple):
+    """A pinned pool. `inverted`: the price is that of token1; decimals: of the underlying, of the other token."""
+
+    pool: UniswapPool
+    window: int
+    inverted: bool
+    decimals: int
+    other_decimals: int
+
+
+class Bounds(NamedTuple):
+    """An index at or beyond these is invalid."""
+
+    smallest: int
+    largest: int
+
+
+def pin(c: Config, now: int) -> tuple[Feed, Bounds]:
+    """Checks a configuration against the pool and pins its tokens' decimals. Raises SettingInvalid."""
+    if c.window == 0:
+        raise SettingInvalid("window", 0)
+    if c.remember < c.window:
+        raise SettingInvalid("remember", c.remember)
+    if c.block_time == 0:
+        raise SettingInvalid("blockTime", 0)
+    if c.largest <= c.smallest:
+        raise SettingInvalid("largest", c.largest)
+    if c.pool.failing:
+        raise SettingInvalid("pool", c.pool.address)
+    if c.pool.cardinality * c.block_time < c.remember + c.block_time:
+        raise SettingInvalid("cardinality", c.pool.cardinality)
+    decimals = c.pool.decimals[::-1] if c.inverted else c.pool.decimals
+    for places in decimals:
+        if places > 18:
+            raise SettingInvalid("decimals", places)
+    feed = Feed(c.pool, c.window, c.inverted, *decimals)
+    if means(feed, c.remember - c.window, now) is None:
+        raise SettingInvalid("remember", c.remember)
+    return feed, Bounds(c.smallest, c.largest)
+
+
+def as_of(feed: Feed, bounds: Bounds, time: int, now: int) -> tuple[bool, int]:
+    """shown, and the index of the window that ended at `time`; 0 where it is at or beyond a bound."""
+    mean = None if time > now else means(feed, now - time, now)
+    if mean is None:
+        return False, 0
+    index = tick_price.at(mean[0], 10 ** (18 + feed.decimals - feed.other_decimals))
+    return True, index if bounds.smallest < index < bounds.largest else 0
+
+
+def current(feed: Feed, bounds: Bounds, now: int) -> int:
+    """The index of the window that ends now; 0 where there is none."""
+    return as_of(feed, bounds, now, now)[1]
+
+
+def means(feed: Feed, ago: int, now: int) -> tuple[int, int] | None:
+    """The mean tick, rounded down, and the seconds per unit of liquidity, Q128, of the window that ended `ago`
+    seconds ago; None where they are not shown."""
+    if ago + feed.window > _UINT32:
+        return None
+    before, after = feed.pool.observe(now, ago + feed.window), feed.pool.observe(now, ago)
+    if before is None or after is None:
+        return None
+    ticks = after[0] - before[0]
+    tick = (-ticks if feed.inverted else ticks) // feed.window
+    return (tick, after[1] - before[1]) if -MAX_TICK <= tick <= MAX_TICK else None
