@@ -7,7 +7,7 @@ SETUP  := $(VENV)/.installed
 PROVER := .venv-halmos
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test demo bench-gas bench-fuzz fuzz campaign profit coverage faults hunt mutation prove lint lint-python lint-solidity slither sizes format clean
+.PHONY: help setup build test demo bench-gas bench-fuzz fuzz campaign profit risk latency coverage faults hunt mutation prove lint lint-python lint-solidity slither sizes format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,7 +61,9 @@ profit: setup ## search for money machines: the most that one person with every 
 	@$(PY) -m bulkhead.build --quiet
 	$(PY) -m bulkhead.cli profit
 
-.PHONY: latency
+risk: setup ## fixed margins beside margins that follow volatility, over the built-in crashes; pictures in out/risk
+	$(PY) -m bulkhead.cli risk
+
 latency: setup ## how long an order waits, and what a trader earns who is ahead of the feed; a minute and a half
 	@$(PY) -m bulkhead.risk.latency
 	@cp out/latency.json benchmarks/latency.json

@@ -44,8 +44,9 @@ from bulkhead.protocol import Deployment
 
 HERE = Path(__file__).resolve().parent
 FORGE, TESTS = ROOT / "tools" / "forge", HERE / "forge"
-#: Runs of forge by which the rest is planned.
-CALIBRATION = 20
+#: Runs of forge by which the rest is planned, and steps of each: on average these lie as far into a history as those
+#: of a campaign, whose histories have 75 to 300.
+CALIBRATION, DEPTH = 20, 210
 COUNTS, FAILURES = BUILD / "bench-counts.txt", BUILD / "bench-failures"
 
 #: Of an example of Hypothesis.
@@ -130,7 +131,8 @@ def forge_run(seed: int, runs: int) -> Sample:
     """So many runs of the invariant test. Raises BenchmarkError where it fails."""
     COUNTS.unlink(missing_ok=True)
     shutil.rmtree(FAILURES, ignore_errors=True)  # what failed once would be played again first
-    settings = {"FOUNDRY_PROFILE": "bench", "FOUNDRY_INVARIANT_RUNS": str(runs), "BENCH_COUNTS": str(COUNTS)}
+    settings = {"FOUNDRY_PROFILE": "bench", "BENCH_COUNTS": str(COUNTS)}
+    settings |= {"FOUNDRY_INVARIANT_RUNS": str(runs), "FOUNDRY_INVARIANT_DEPTH": str(DEPTH)}
     done, cpu = _run(str(FORGE), "test", "--json", "--threads", "1", "--fuzz-seed", hex(seed), **settings)
     result = _result(done.stdout)
     if done.returncode or result is None or result["status"] != "Success":
@@ -269,12 +271,14 @@ def measure(seconds: float, rounds: int, seed: int) -> dict[str, Any]:
         "seeds": [seed + n for n in range(rounds)],
         "bulkhead": {
             **_described(ours),
+            "calls_per_cpu_s": round(_per_cpu(ours)),
             "cpu_seconds": [round(sample.cpu, 1) for sample in ours],
             "invariants": len(known()),
             "model_compared": True,
         },
         "forge": {
             **_described(theirs),
+            "calls_per_cpu_s": round(_per_cpu(theirs)),
             "cpu_seconds": [round(sample.cpu, 1) for sample in theirs],
             "invariants": len(stated),
             "model_compared": False,
@@ -282,7 +286,13 @@ def measure(seconds: float, rounds: int, seed: int) -> dict[str, Any]:
             "runs": runs,
             "version": _version(),
         },
-        "hypothesis": {**_described(by_hypothesis), "invariants": len(known()), "model_compared": True},
+        "hypothesis": {
+            **_described(by_hypothesis),
+            "calls_per_cpu_s": round(_per_cpu(by_hypothesis)),
+            "cpu_seconds": [round(sample.cpu, 1) for sample in by_hypothesis],
+            "invariants": len(known()),
+            "model_compared": True,
+        },
         "ape": {**_described([through_ape]), "invariants": 0, "model_compared": False, "provider": network},
     }
 
@@ -315,16 +325,25 @@ def _version() -> str:
 
 def show(result: dict[str, Any]) -> None:
     """The table."""
-    table = Table("", "calls/s", "positions alive", "went through", "invariants after a call", "model compared")
+    table = Table(
+        "",
+        "calls/s",
+        "calls/s of processor",
+        "positions alive",
+        "went through",
+        "invariants after a call",
+        "model compared",
+    )
     for name in ("bulkhead", "hypothesis", "forge", "ape"):
         row = result[name]
         alive, compared = f"{row['positions_alive']:.1f}", "yes" if row["model_compared"] else "no"
         rate = f"{result[f'{name}_calls_per_s']:,}"
-        table.add_row(name, rate, alive, f"{row['succeeded']:.0%}", str(row["invariants"]), compared)
+        by_cpu = f"{row['calls_per_cpu_s']:,}" if "calls_per_cpu_s" in row else ""
+        table.add_row(name, rate, by_cpu, alive, f"{row['succeeded']:.0%}", str(row["invariants"]), compared)
     console = Console(highlight=False)
     console.print(table)
-    by_cpu = f"{result['ratio_of_cpu']} by processor time"
-    console.print(f"Calls beside forge {result['forge']['version']}, each on one core: {result['ratio']}; {by_cpu}.")
+    ratios = f"{result['ratio']}; {result['ratio_of_cpu']} by processor time"
+    console.print(f"Calls beside forge {result['forge']['version']}, each on one core: {ratios}.")
     for id, reason in result["forge"]["not_stated"].items():
         console.print(f"not in Solidity: {id}: {reason}")
 

@@ -7,6 +7,9 @@ has a trader of its own.
 
 one    an oracle with one push feed behind a proxy
 three  a primary and two validators behind proxies, one of which must agree
+
+What a price costs inside a user's transaction, by the trace of its call, stands under "oracle". A price of Pyth is
+printed beside it: the MockPyth that Pyth publishes checks no signatures, so SIGNATURES is added where they are checked.
 """
 
 from __future__ import annotations
@@ -29,10 +32,11 @@ from rich.table import Table
 from rich.text import Text
 
 from bulkhead.build import ROOT, SETTINGS, SOLC, artifacts
-from bulkhead.chain import AnvilChain, Receipt, to_address
+from bulkhead.chain import AnvilChain, Contract, Receipt, to_address
 from bulkhead.model.oracles.oracle import encode_proof
-from bulkhead.protocol import Deployment, MarketTerms
-from bulkhead.protocol.config import PerpetualTerms
+from bulkhead.model.oracles.source import Kind
+from bulkhead.protocol import Deployment, MarketTerms, OracleTerms
+from bulkhead.protocol.config import PerpetualTerms, source
 
 HERE = Path(__file__).resolve().parent
 ONE = 10**18
@@ -43,6 +47,10 @@ HEARTBEAT = 3_600
 BLOCK = 12
 BATCH = 50
 ORACLES = {"one": 0, "three": 2}
+#: What Pyth's check of the signatures over one update costs, about.
+SIGNATURES = 200_000
+PRICE_ID = b"\xee" * 32
+PYTH_FEE = 1
 
 PEERS = ("GMX v2.2", "Perennial v2.4", "Synthetix v3", "Euler EVK", "Morpho Blue")
 
@@ -123,21 +131,10 @@ class Stage:
 
     def oracle_settings(self) -> dict[str, Any]:
         """A primary, alone or with validators."""
-        primary, *validators = (
-            {"proxy": feed.address, "heartbeat": HEARTBEAT, "minAnswer": 1, "maxAnswer": 10**20} for feed in self.feeds
-        )
-        return {
-            "primary": primary,
-            "validators": validators,
-            "deviation": ONE // 200,
-            "spread": ONE // 100 if validators else 0,
-            "quorum": 1 if validators else 0,
-            "maxAge": HEARTBEAT,
-            "jumpLimit": ONE // 10,
-            "sequencer": "0x" + "00" * 20,
-            "grace": 0,
-            "outageLimit": 86_400,
-        }
+        primary, *validators = (feed.address for feed in self.feeds)
+        settings = OracleTerms(heartbeat=HEARTBEAT).encoded(primary, 8)
+        agreement = {"spread": ONE // 100, "quorum": 1} if validators else {}
+        return settings | {"validators": [source(feed, HEARTBEAT) for feed in validators]} | agreement
 
     def account(self, label: str) -> str:
         """Somebody with tokens and allowances for the market and its pool."""
@@ -321,6 +318,85 @@ class Bench:
         return created
 
 
+# --- what a price costs
+
+
+def price_gas(stage: Stage) -> dict[str, int]:
+    """The first price inside `execute` and the newest inside `removeMargin`: a primary and two push validators."""
+    trader = stage.account("fred")
+    position, _ = stage.request(trader, 10, 2_000, 5_000)
+    executed = stage.execute(position, stage.price(PRICE), "Opened")
+    removed = stage.market.send.removeMargin(position, 300 * UNIT, sender=trader)
+    return {
+        "price_after_3": spent_in(stage.chain, executed, stage.oracle, "firstAfter"),
+        "latest_3": spent_in(stage.chain, removed, stage.oracle, "latest"),
+    }
+
+
+def pyth_gas(stage: Stage) -> dict[str, int]:
+    """The same with a price of Pyth as the primary, proven in the transaction that takes it; signatures added."""
+    chain, deploy = stage.chain, stage.deployment.deploy
+    pyth, upkeep = deploy("MockPyth", 60, PYTH_FEE), deploy("Upkeep")
+
+    def publish() -> bytes:
+        stage.price(PRICE)
+        now = chain.timestamp
+        answer = pyth.call.createPriceFeedUpdateData(PRICE_ID, PRICE * 10**8, 0, -8, 0, 0, now, now - BLOCK - 60)
+        stage.wait(BLOCK)
+        return bytes(answer)
+
+    pyth.send.updatePriceFeeds([publish()], value=PYTH_FEE)
+    settings = stage.oracle_settings()
+    settings["primary"] |= {"kind": Kind.PYTH, "at": pyth.address, "id": PRICE_ID, "confidence": 10**7}
+    oracle = deploy("Oracle", settings)
+    after = chain.timestamp
+    update = publish()
+    validators = tuple(int(feed.call.latestRoundData()[0]) for feed in stage.feeds[1:])
+    prove = (oracle.address, PYTH_FEE, oracle.encode.prove(0, after + 1, [update]))
+    price = (oracle.address, 0, oracle.encode.firstAfter(1, after, encode_proof(0, validators)))
+    newest = (oracle.address, 0, oracle.encode.latest())
+    receipt = upkeep.send.run([prove, price], [], value=PYTH_FEE)
+    assert not receipt.events_of("StepFailed")
+    found = {name: spent_in(chain, receipt, oracle, name) for name in ("prove", "firstAfter")}
+    found["latest"] = spent_in(chain, upkeep.send.run([newest], []), oracle, "latest")
+    return found | {"prove": found["prove"] + SIGNATURES}
+
+
+def spent_in(chain: AnvilChain, receipt: Receipt, contract: Contract, function: str) -> int:
+    """The gas of the one call of a function within a transaction, that of the calls it makes included."""
+    selector = contract.abi.function(function).selector.hex()
+
+    def visit(call: dict[str, Any]) -> Iterator[int]:
+        if to_address(call["to"]) == contract.address and call.get("input", "0x")[2:10] == selector:
+            yield int(call["gasUsed"], 16)
+        for inner in call.get("calls", ()):
+            yield from visit(inner)
+
+    (found,) = visit(chain.rpc("debug_traceTransaction", receipt.tx_hash, {"tracer": "callTracer"}))
+    return found
+
+
+def volatility_update(chain: AnvilChain) -> int:
+    """A grid point that counts of a feed in use, on an oracle with one push feed: whole transaction, all state cold."""
+    deployment, terms, hour = Deployment(chain), OracleTerms(), 3_600
+    proxy = deployment.deploy("FeedProxyMock", 8)
+    begun = (chain.timestamp // hour + 2) * hour
+
+    def price(time: int, price: int) -> bytes:
+        chain.set_time(time)
+        proxy.send.push(price * 10**8, time, time)
+        chain.set_time(time + BLOCK)
+        return encode_proof(int(proxy.call.latestRoundData()[0]))
+
+    for minute in (20, 10):
+        price(begun - minute * 60, PRICE)
+    oracle = deployment.oracle(proxy.address, terms)
+    volatility = deployment.volatility_feed(oracle)
+    for n in range(3):
+        receipt = volatility.send.update(price(begun + n * hour + 60, PRICE + 17 * n))
+    return receipt.gas_used
+
+
 # --- where the gas goes
 
 
@@ -487,11 +563,21 @@ def main() -> int:
             stage = Stage(chain, token, validators)
             console.print(f"{name}: measuring")
             results[name] = Bench(stage, console, options.where).run()
+            if name == "three":
+                results["oracle"] = price_gas(stage)
+                pulled = pyth_gas(stage)
     if options.only:
         console.print_json(data=results[options.only])
         return 0
+    with timed(console, "oracle: measuring"), AnvilChain() as chain:
+        results["oracle"]["volatility_update"] = volatility_update(chain)
+        console.print(f"  {'volatility update':<24} {results['oracle']['volatility_update']:>10,}")
     options.output.write_text(json.dumps(results, indent=2) + "\n")
     above = report(results, console)
+    for name, gas in results["oracle"].items():
+        console.print(f"oracle, {name}: {gas:,}")
+    for name, gas in pulled.items():
+        console.print(f"Pyth as primary, two push validators, {name}: {gas:,}")
     console.print(f"Written to {options.output}")
     return 1 if options.check and above else 0
 

@@ -159,6 +159,8 @@ def _show(
     table.add_section()
     table.add_row("to send", "", "", f"{left:,}", "")
     console.print(table)
+    for market in network.markets:
+        console.print(f"{market.name}: the index is the price of {market.oracle.base} in {market.oracle.quote}")
     table = Table(title="Checked on chain", title_justify="left")
     for column in ("who", "what has to hold", "answer", ""):
         table.add_column(column, overflow="fold")

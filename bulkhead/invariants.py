@@ -9,19 +9,26 @@ Ids are those of docs/spec.md where a promise has one; the others name what they
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import compress
+from operator import is_not
+from weakref import ref
 
 from bulkhead.model.errors import ModelError
 from bulkhead.model.interfaces.market import Action as Scope
 from bulkhead.model.interfaces.market import Order, OrderKind, Position, Status
 from bulkhead.model.interfaces.pool import Exit
 from bulkhead.model.libraries import bands, book, position_math
-from bulkhead.model.libraries.book import Series, Side
+from bulkhead.model.libraries.book import Series
 from bulkhead.model.libraries.position_math import LOT, ONE
 from bulkhead.model.market import NO_CLAIM, NO_ORDER, NO_POSITION, Claim, Market
 from bulkhead.model.pool import CAPACITY, MAX_UINT88
+
+OPEN = Status.OPEN
+#: What a series sums up over its open positions, by side; margin in units of 256, indices as they were at entry.
+_TERMS = ("lots", "margin", "reserve", "entry value", "funding", "borrowing")
 
 
 @dataclass(eq=False)
@@ -59,22 +66,23 @@ class State:
     share_supply: int
 
     @staticmethod
-    def of(market: Market, price: tuple[int, int] | None = None) -> State:
-        """The present state of a market; `price` is its newest one, where that is known already."""
+    def of(market: Market, price: tuple[int, int] | None = None, earlier: State | None = None) -> State:
+        """The present state of a market; `price` is its newest one, where that is known already. What is as it was in
+        an `earlier` state is the same object: who compares the two sees at once that it has not changed."""
         pool, token = market.pool, market.token
         index, at = price or newest_price(market)
-        return State(
+        made = State(
             market,
             market.block.timestamp,
             index,
             at,
-            dict(market._positions),
-            dict(market._orders),
-            dict(market._claims),
-            dict(market._traders),
-            dict(market._series),
-            list(market._live),
-            dict(token.balances),
+            market._positions,
+            market._orders,
+            market._claims,
+            market._traders,
+            market._series,
+            market._live,
+            token.balances,
             token.total_supply,
             pool._idle,
             pool._committed,
@@ -82,20 +90,32 @@ class State:
             pool._claims,
             pool.last_index(),
             pool._exit_shares,
-            dict(pool._exits),
+            pool._exits,
             (pool._first_exit, pool._next_exit),
-            dict(pool._kept),
-            dict(pool.shares.balances),
+            pool._kept,
+            pool.shares.balances,
             pool.shares.total_supply,
         )
+        own, then = made.__dict__, {} if earlier is None else earlier.__dict__
+        for name in _CONTAINERS:
+            now, was = own[name], then.get(name)
+            own[name] = was if now == was else now.copy()
+        if "owners" in then and own["traders"] is then["traders"]:
+            own["owners"] = then["owners"]
+        return made
 
-    def open(self) -> Iterator[tuple[str, Position]]:
+    def open(self) -> list[tuple[str, Position]]:
         """Open positions by vault."""
-        return ((vault, p) for vault, p in self.positions.items() if p.status == Status.OPEN)
+        return [(vault, p) for vault, p in self.positions.items() if p.status == OPEN]
 
     def balance(self, account: str) -> int:
         """Tokens of an account."""
         return self.tokens.get(account, 0)
+
+    @cached_property
+    def owners(self) -> set[str]:
+        """All traders there have been."""
+        return set(self.traders.values())
 
     @property
     def held(self) -> int:
@@ -115,14 +135,15 @@ class State:
         return mark, series.funding + series.funding_rate * elapsed, borrowing
 
     @cached_property
+    def prices(self) -> dict[int, tuple[int, int, int]]:
+        """By series, `pricing` at the newest price; there must be one."""
+        return {id: self.pricing(id, self.index, self.at) for id in self.series}
+
+    @cached_property
     def equities(self) -> dict[str, int]:
         """Of every open position at the newest price; there must be one."""
-        unit, index, found = self.market.unit, self.index, {}
-        prices = {id: self.pricing(id, index, self.at) for id in self.series}
-        for vault, p in self.positions.items():
-            if p.status == Status.OPEN:
-                found[vault] = _equity(p, unit, index, *prices[p.series])
-        return found
+        unit, index, prices = self.market.unit, self.index, self.prices
+        return {vault: _equity(p, unit, index, *prices[p.series]) for vault, p in self.open()}
 
     @cached_property
     def worth(self) -> int:
@@ -136,20 +157,43 @@ class State:
 
     @cached_property
     def sums(self) -> dict[tuple[int, bool], list[int]]:
-        """By series and side (True: long), of open positions: lots, margin / 256, reserve, entry value, funding and
-        borrowing at entry."""
-        unit, found = self.market.unit, {(id, side): [0] * 6 for id in self.series for side in (True, False)}
-        for p in self.positions.values():
-            if p.status == Status.OPEN:
-                size = abs(p.size)
-                total, lots = found[p.series, p.size > 0], size // LOT
-                total[0] += lots
-                total[1] += p.margin >> 8
-                total[2] += p.reserve
-                total[3] += -(-size * p.entry // unit)
-                total[4] += lots * p.funding
-                total[5] += p.reserve * p.borrowing
+        """By series and side (True: long), of open positions: what `_TERMS` names."""
+        unit, found = self.market.unit, {(id, side): [0] * len(_TERMS) for id in self.series for side in (True, False)}
+        for _, p in self.open():
+            _count(found, p, unit, 1)
         return found
+
+    @cached_property
+    def miscounted(self) -> dict[str, str]:
+        """Terms of which a series does not count what its positions sum up to, and where."""
+        found: dict[str, str] = {}
+        for (id, is_long), total in self.sums.items():
+            one = self.series[id]
+            lots, side = (one.long_lots, one.long) if is_long else (one.short_lots, one.short)
+            counted = [lots, side.margin, side.reserve, side.entry_value, side.funding, side.borrowing]
+            if counted != total:
+                for term, is_, should in zip(_TERMS, counted, total, strict=True):
+                    if is_ != should:
+                        found[term] = f"{term} of series {id}, {'long' if is_long else 'short'}, is {is_}, not {should}"
+        return found
+
+    def follow(self, since: State) -> None:
+        """Takes sums and equities over from an earlier state, and works out anew only what is altered. Sums are of
+        whole numbers: they come out the same. So does an equity, where position and prices are the same."""
+        altered, known, unit = self.altered(since), since.__dict__, self.market.unit
+        if "sums" in known and since.series.keys() == self.series.keys():
+            sums = {side: total.copy() for side, total in since.sums.items()}
+            for vault in altered:
+                for sign, p in ((-1, since.positions.get(vault)), (1, self.positions.get(vault))):
+                    if p is not None and p.status == OPEN:
+                        _count(sums, p, unit, sign)
+            self.__dict__["sums"] = sums
+        if self.index and "equities" in known and self.index == since.index and self.prices == since.prices:
+            index, prices, same = self.index, self.prices, since.equities
+            self.__dict__["equities"] = {
+                vault: _equity(p, unit, index, *prices[p.series]) if vault in altered else same[vault]
+                for vault, p in self.open()
+            }
 
     def moved(self, before: State) -> dict[str, int]:
         """Tokens that each account has gained (lost: negative) since an earlier state."""
@@ -160,30 +204,30 @@ class State:
         return self._since(before)[1]
 
     def _since(self, before: State) -> tuple[dict[str, int], set[str]]:
-        # Asked by many rules of the same two states.
-        known: tuple[State, dict[str, int], set[str]] | None = self.__dict__.get("_known")
-        if known is None or known[0] is not before:
-            was = before.tokens
-            moved = {who: has - was.get(who, 0) for who, has in self.tokens.items() if has != was.get(who, 0)}
-            altered: set[str] = set()
-            for now, then in (
-                (self.positions, before.positions),
-                (self.orders, before.orders),
-                (self.claims, before.claims),
-            ):
-                altered.update(_different(now, then))
-            self.__dict__["_known"] = known = before, moved, altered
+        # Asked by many rules of the same two states. Earlier states are let go.
+        known: tuple[ref[State], dict[str, int], set[str]] | None = self.__dict__.get("_known")
+        if known is None or known[0]() is not before:
+            accounts = _different(self.tokens, before.tokens)
+            moved = {who: gained for who in accounts if (gained := self.balance(who) - before.balance(who))}
+            altered = {
+                *_different(self.positions, before.positions),
+                *_different(self.orders, before.orders),
+                *_different(self.claims, before.claims),
+            }
+            self.__dict__["_known"] = known = ref(before), moved, altered
         return known[1], known[2]
 
 
-def _different(now: Mapping[str, object], then: Mapping[str, object]) -> Iterator[str]:
+def _different(now: Mapping[str, object], then: Mapping[str, object]) -> list[str]:
     """Keys under which two mappings differ. What did not change is the same object, and asked nothing more."""
-    for key, one in now.items():
-        other = then.get(key)
-        if one is not other and one != other:
-            yield key
-    for key in then.keys() - now.keys():
-        yield key
+    if now is then:
+        return []
+    names, known = list(now), len(then)
+    if names[:known] == list(then):  # nearly always: what is new comes last, and old values stand side by side
+        keys = [*compress(names, map(is_not, now.values(), then.values())), *names[known:]]
+    else:
+        keys = [*names, *(then.keys() - now.keys())]
+    return [key for key in keys if now.get(key) != then.get(key)]
 
 
 @dataclass(frozen=True)
@@ -196,6 +240,18 @@ class Action:
     done: bool
     touched: frozenset[str] = field(default_factory=frozenset)
     """Vaults that it may change; the others are neighbours."""
+
+
+def _count(sums: dict[tuple[int, bool], list[int]], p: Position, unit: int, sign: int) -> None:
+    """Adds an open position to the sums of its side, or (sign -1) takes it out."""
+    size, total = abs(p.size), sums[p.series, p.size > 0]
+    lots, reserve = size // LOT * sign, p.reserve * sign
+    total[0] += lots
+    total[1] += (p.margin >> 8) * sign
+    total[2] += reserve
+    total[3] += -(-size * p.entry // unit) * sign
+    total[4] += lots * p.funding
+    total[5] += reserve * p.borrowing
 
 
 def _equity(p: Position, unit: int, index: int, mark: int, funding: int, borrowing: int) -> int:
@@ -221,6 +277,8 @@ def newest_price(market: Market) -> tuple[int, int]:
 
 #: What can change from state to state.
 _FIELDS = tuple(name for name in State.__dataclass_fields__ if name != "market")
+#: Of these, what is a mapping or a list.
+_CONTAINERS = ("positions", "orders", "claims", "traders", "series", "live", "tokens", "exits", "kept", "shares")
 
 Check = Callable[[State], str | None]
 Each = Callable[[State, str, Position, Order], str | None]
@@ -246,11 +304,12 @@ class Invariant:
 
 @dataclass(frozen=True)
 class Transition:
-    """Holds of every step."""
+    """Holds of every step; of calls of certain names alone, where `of` names any."""
 
     id: str
     sentence: str
     check: Rule
+    of: frozenset[str]
 
 
 INVARIANTS: list[Invariant] = []
@@ -305,9 +364,9 @@ def _first(each: Each, s: State, vaults: Iterable[str]) -> str | None:
     return None
 
 
-def _transition(id: str, sentence: str, rules: list[Transition] = TRANSITIONS) -> Callable[[Rule], Rule]:
+def _transition(id: str, sentence: str, of: str = "", rules: list[Transition] = TRANSITIONS) -> Callable[[Rule], Rule]:
     def register(check: Rule) -> Rule:
-        rules.append(Transition(id, sentence, check))
+        rules.append(Transition(id, sentence, check, frozenset(of.split())))
         return check
 
     return register
@@ -318,6 +377,7 @@ def broken(state: State, since: State | None = None) -> list[str]:
     in which all held are not asked again, nor are they of positions and series that are as they were."""
     if since is None:
         return [f"{one.id}: {wrong}" for one in INVARIANTS if (wrong := one.check(state)) is not None]
+    state.follow(since)
     now, then = state.__dict__, since.__dict__
     changed = {name for name in _FIELDS if now[name] is not then[name] and now[name] != then[name]}
     if not changed:
@@ -341,8 +401,12 @@ def broken(state: State, since: State | None = None) -> list[str]:
 
 def broken_by(before: State, action: Action, after: State, rules: list[Transition] = TRANSITIONS) -> list[str]:
     """Rules that a step breaks: "id: what is wrong". A refused call has one rule alone: it changes nothing."""
-    rules = rules if action.done else TRANSITIONS[:1]
-    return [f"{one.id}: {wrong}" for one in rules if (wrong := one.check(before, action, after)) is not None]
+    rules, name = rules if action.done else TRANSITIONS[:1], action.name
+    return [
+        f"{one.id}: {wrong}"
+        for one in rules
+        if (not one.of or name in one.of) and (wrong := one.check(before, action, after)) is not None
+    ]
 
 
 def _differ(what: str, is_: object, should: object) -> str | None:
@@ -499,22 +563,9 @@ def _worth(s: State) -> str | None:
 # --- the sums of a series
 
 
-def _sums(s: State, place: int, lane: Callable[[Side], int], what: str) -> str | None:
-    for (id, is_long), total in s.sums.items():
-        series = s.series[id]
-        if lane(series.long if is_long else series.short) != total[place]:
-            side = "long" if is_long else "short"
-            return f"{what} of series {id}, {side}, is not {total[place]}"
-    return None
-
-
 @_invariant("BOOK-1", "A series' open sizes are those of its positions.", "series positions")
 def _sizes(s: State) -> str | None:
-    for (id, is_long), (lots, *_) in s.sums.items():
-        series = s.series[id]
-        if lots != (series.long_lots if is_long else series.short_lots):
-            return f"series {id} has {series.long_lots}, {series.short_lots} lots, not {lots}"
-    return None
+    return s.miscounted.get("lots")
 
 
 @_invariant("BOOK-2", "A series' pending sizes are those of its orders.", "series positions orders")
@@ -536,27 +587,27 @@ def _pending(s: State) -> str | None:
 
 @_invariant("BOOK-3", "A side's margin is that of its positions, in units of 256.", "series positions")
 def _margins(s: State) -> str | None:
-    return _sums(s, 1, lambda side: side.margin, "margin")
+    return s.miscounted.get("margin")
 
 
 @_invariant("BOOK-4", "A side's reserve is that of its positions.", "series positions")
 def _reserves(s: State) -> str | None:
-    return _sums(s, 2, lambda side: side.reserve, "reserve")
+    return s.miscounted.get("reserve")
 
 
 @_invariant("BOOK-5", "A side's entry value is that of its positions.", "series positions")
 def _entries(s: State) -> str | None:
-    return _sums(s, 3, lambda side: side.entry_value, "entry value")
+    return s.miscounted.get("entry value")
 
 
 @_invariant("BOOK-6", "A side's funding at entry is that of its positions.", "series positions")
 def _funding(s: State) -> str | None:
-    return _sums(s, 4, lambda side: side.funding, "funding")
+    return s.miscounted.get("funding")
 
 
 @_invariant("BOOK-7", "A side's borrowing at entry is that of its positions.", "series positions")
 def _borrowing(s: State) -> str | None:
-    return _sums(s, 5, lambda side: side.borrowing, "borrowing")
+    return s.miscounted.get("borrowing")
 
 
 @_invariant("BOOK-8", "Series with something open or pending are listed, each once, ten at most.", "live positions")
@@ -685,7 +736,6 @@ def _frozen(s: State) -> bool:
 
 # --- steps
 
-_ENDINGS = frozenset({"liquidate", "close_at_reserve", "settle", "execute"})
 #: What only the trader may begin, or an operator with this in its scope.
 _SCOPES = {
     "request_open": Scope.OPEN,
@@ -712,7 +762,7 @@ def _own(s: State) -> tuple[object, ...]:
 
 
 @_transition(
-    "ISO-1", "A call to one market changes nothing of another: neither what it knows nor its tokens.", ELSEWHERE
+    "ISO-1", "A call to one market changes nothing of another: neither what it knows nor its tokens.", rules=ELSEWHERE
 )
 def _isolated(before: State, action: Action, after: State) -> str | None:
     if _own(before) != _own(after):
@@ -748,10 +798,12 @@ def _payees(before: State, action: Action, after: State) -> str | None:
     return None
 
 
-@_transition("SAFE-4t", "A trader gets no more out of a vault than margin, reserve and claims.")
+@_transition(
+    "SAFE-4t",
+    "A trader gets no more out of a vault than margin, reserve and claims.",
+    "liquidate close_at_reserve settle execute remove_margin claim",
+)
 def _no_more_than_held(before: State, action: Action, after: State) -> str | None:
-    if not action.done or action.name not in _ENDINGS | {"remove_margin", "claim"}:
-        return None
     for vault in action.touched & before.traders.keys():
         trader = before.traders[vault]
         if trader == action.sender or len(action.touched) > 1:
@@ -766,12 +818,10 @@ def _no_more_than_held(before: State, action: Action, after: State) -> str | Non
 
 @_transition("PERM-1", "Only the trader, or an operator within its scope, uses the trader's funds.")
 def _permission(before: State, action: Action, after: State) -> str | None:
-    if not action.done:
-        return None
     market, scope = before.market, _SCOPES.get(action.name)
     if scope is None:
         losers = {account for account, gained in after.moved(before).items() if gained < 0 and account != action.sender}
-        if robbed := losers.intersection(before.traders.values()):
+        if robbed := losers & before.owners:
             return f"{action.name} by {action.sender} took from {sorted(robbed)}"
         return None
     named = str(action.args[0])
@@ -782,10 +832,8 @@ def _permission(before: State, action: Action, after: State) -> str | None:
     return f"{action.name} of {trader} by {action.sender}"
 
 
-@_transition("MAR-1", "Adding margin changes nothing of a position but its margin.")
+@_transition("MAR-1", "Adding margin changes nothing of a position but its margin.", "add_margin")
 def _add_margin(before: State, action: Action, after: State) -> str | None:
-    if not action.done or action.name != "add_margin":
-        return None
     vault, amount = str(action.args[0]), action.args[1]
     old, new = before.positions[vault], after.positions[vault]
     if (new.reserve, new.size, new.entry, new.funding, new.borrowing) != (
@@ -799,10 +847,8 @@ def _add_margin(before: State, action: Action, after: State) -> str | None:
     return _differ("the margin", new.margin - old.margin, amount)
 
 
-@_transition("MAR-2", "Removing margin leaves the minimum, and pays or keeps exactly what it takes.")
+@_transition("MAR-2", "Removing margin leaves the minimum, and pays or keeps exactly what it takes.", "remove_margin")
 def _remove_margin(before: State, action: Action, after: State) -> str | None:
-    if not action.done or action.name != "remove_margin":
-        return None
     vault, amount = str(action.args[0]), action.args[1]
     old, new = before.positions[vault], after.positions[vault]
     if new.margin < before.market.config.min_margin:
@@ -812,10 +858,10 @@ def _remove_margin(before: State, action: Action, after: State) -> str | None:
     return _differ("what was taken", (old.margin - new.margin, paid + kept), (amount, amount))
 
 
-@_transition("LIQ-1", "Liquidation changes only what is below maintenance, at a price later than its opening.")
+@_transition(
+    "LIQ-1", "Liquidation changes only what is below maintenance, at a price later than its opening.", "liquidate"
+)
 def _only_unhealthy(before: State, action: Action, after: State) -> str | None:
-    if not action.done or action.name != "liquidate":
-        return None
     for vault in action.touched & before.positions.keys():
         p = before.positions[vault]
         if after.positions.get(vault) == p:
@@ -826,10 +872,10 @@ def _only_unhealthy(before: State, action: Action, after: State) -> str | None:
     return None
 
 
-@_transition("LIQ-1b", "Liquidation leaves nothing of its list below maintenance that no close order shields.")
+@_transition(
+    "LIQ-1b", "Liquidation leaves nothing of its list below maintenance that no close order shields.", "liquidate"
+)
 def _all_unhealthy(before: State, action: Action, after: State) -> str | None:
-    if not action.done or action.name != "liquidate":
-        return None
     for vault in action.touched & after.positions.keys():
         p = after.positions[vault]
         if p.status != Status.OPEN or before.at <= p.time or p != before.positions[vault]:
@@ -842,10 +888,8 @@ def _all_unhealthy(before: State, action: Action, after: State) -> str | None:
     return None
 
 
-@_transition("LIQ-2", "After a partial liquidation the position is smaller and at its target.")
+@_transition("LIQ-2", "After a partial liquidation the position is smaller and at its target.", "liquidate")
 def _target(before: State, action: Action, after: State) -> str | None:
-    if not action.done or action.name != "liquidate":
-        return None
     for vault in action.touched & before.positions.keys() & after.positions.keys():
         old, new = before.positions[vault], after.positions[vault]
         if old == new or old.status != Status.OPEN:
@@ -856,9 +900,9 @@ def _target(before: State, action: Action, after: State) -> str | None:
     return None
 
 
-@_transition("LIQ-3", "A liquidation pays its flat fee out of that vault's margin, even at zero equity.")
+@_transition("LIQ-3", "A liquidation pays its flat fee out of that vault's margin, even at zero equity.", "liquidate")
 def _flat_fee(before: State, action: Action, after: State) -> str | None:
-    if not action.done or action.name != "liquidate" or len(action.touched) != 1:
+    if len(action.touched) != 1:
         return None
     (vault,) = action.touched
     old = before.positions.get(vault)
@@ -883,10 +927,8 @@ def _target_above(s: State, vault: str, p: Position, order: Order) -> str | None
     return f"needs {maintenance} and is restored to {target}" if target < maintenance else None
 
 
-@_transition("MAR-4", "What opens is healthy at its own price.")
+@_transition("MAR-4", "What opens is healthy at its own price.", "execute")
 def _opens_healthy(before: State, action: Action, after: State) -> str | None:
-    if action.name != "execute":
-        return None
     vault = str(action.args[0])
     old, new = before.positions[vault], after.positions.get(vault)
     if old.status != Status.PENDING or new is None:
@@ -900,9 +942,9 @@ def _opens_healthy(before: State, action: Action, after: State) -> str | None:
     return f"{vault} has {equity}, needs {maintenance}" if equity < maintenance else None
 
 
-@_transition("MAR-5", "Taking margin out leaves a position healthy, unless it is covered.")
+@_transition("MAR-5", "Taking margin out leaves a position healthy, unless it is covered.", "remove_margin")
 def _stays_healthy(before: State, action: Action, after: State) -> str | None:
-    if action.name != "remove_margin" or after.index == 0:
+    if after.index == 0:
         return None
     vault = str(action.args[0])
     p = after.positions[vault]
@@ -919,10 +961,8 @@ def _no_free_money(before: State, action: Action, after: State) -> str | None:
     if action.name == "execute" and not _at_the_newest(before, action):
         return None  # at a price that is no longer the newest, somebody has won and somebody has lost
     moved, altered = after.moved(before), after.altered(before)
-    traders = set(after.traders.values()) if moved else set()
-    if action.name == "add_margin":
-        traders.add(action.sender)  # anyone may
-    gained = sum(gained for who, gained in moved.items() if who in traders)
+    payer = action.sender if action.name == "add_margin" else None  # anyone may
+    gained = sum(gained for who, gained in moved.items() if who in after.owners or who == payer)
     for vault in altered:
         gained += _stake(after, vault) - _stake(before, vault)
     # Roundings of a slice and of its rest; a claim that the trader sends to a stranger is a loss.
@@ -947,18 +987,14 @@ def _stake(s: State, vault: str) -> int:
     return stake + max(0, min(s.equity(p, s.index, s.at), p.margin + p.reserve))
 
 
-@_transition("EXE-2", "Execution ends the order it is given, whatever comes of it.")
+@_transition("EXE-2", "Execution ends the order it is given, whatever comes of it.", "execute")
 def _order_ends(before: State, action: Action, after: State) -> str | None:
-    if not action.done or action.name != "execute":
-        return None
     vault = str(action.args[0])
     return f"{vault} still has its order" if vault in after.orders else None
 
 
-@_transition("EXE-3", "What is executed is no larger than what was ordered.")
+@_transition("EXE-3", "What is executed is no larger than what was ordered.", "execute")
 def _no_more_than_ordered(before: State, action: Action, after: State) -> str | None:
-    if not action.done or action.name != "execute":
-        return None
     vault = str(action.args[0])
     order, old, new = before.orders[vault], before.positions[vault], after.positions.get(vault, NO_POSITION)
     if order.kind == OrderKind.RAISE_RESERVE and new.reserve - old.reserve > order.amount:
@@ -1017,10 +1053,12 @@ def _ramp(before: State, action: Action, after: State) -> str | None:
     return None
 
 
-@_transition("POOL-10", "Entry and exit at one moment leave those who stay no poorer.")
+@_transition(
+    "POOL-10",
+    "Entry and exit at one moment leave those who stay no poorer.",
+    "deposit mint redeem withdraw execute_exit",
+)
 def _share_price(before: State, action: Action, after: State) -> str | None:
-    if not action.done or action.name not in {"deposit", "mint", "redeem", "withdraw", "execute_exit"}:
-        return None
     if before.busy and (before.index == 0 or (before.index, before.time) != (after.index, after.time)):
         return None
     if before.busy == 0:
@@ -1043,10 +1081,8 @@ def _gains(s: State) -> int:
     return total
 
 
-@_transition("POOL-11", "Openings stop at the cap of utilisation.")
+@_transition("POOL-11", "Openings stop at the cap of utilisation.", "request_open request_raise")
 def _utilisation(before: State, action: Action, after: State) -> str | None:
-    if not action.done or action.name not in {"request_open", "request_raise"}:
-        return None
     used = after.committed * ONE // max(after.held, 1)
     cap = before.market.config.largest_utilisation
     return None if used <= cap else f"utilisation {used}"
@@ -1063,10 +1099,8 @@ def _first_come(before: State, action: Action, after: State) -> str | None:
     return None
 
 
-@_transition("VOID-1", "A void opening gives back all margin but fees that its order could foresee.")
+@_transition("VOID-1", "A void opening gives back all margin but fees that its order could foresee.", "execute")
 def _void(before: State, action: Action, after: State) -> str | None:
-    if not action.done or action.name != "execute":
-        return None
     vault = str(action.args[0])
     old = before.positions[vault]
     if old.status != Status.PENDING or vault in after.positions:

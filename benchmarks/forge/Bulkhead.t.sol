@@ -54,7 +54,7 @@ contract BulkheadTest is MarketHandlers, OtherHandlers {
             this.trespass.selector,
             this.checkOutage.selector
         ];
-        uint8[27] memory weights = [34, 34, 10, 1, 1, 6, 4, 5, 5, 3, 3, 5, 3, 4, 4, 1, 1, 3, 1, 3, 1, 1, 2, 1, 1, 1, 1];
+        uint8[27] memory weights = [11, 30, 8, 1, 1, 8, 9, 9, 4, 2, 4, 9, 4, 4, 6, 1, 4, 4, 1, 2, 1, 1, 4, 1, 1, 1, 1];
         uint256 total;
         for (uint256 i; i < names.length; ++i) {
             total += weights[i];

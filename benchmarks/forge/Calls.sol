@@ -130,9 +130,9 @@ abstract contract Calls is Properties {
 
     function _move(Rng memory rng) internal {
         _wait([1, 11, 12, 13, 60, 60, 600][_next(rng, 7)]);
-        uint256 kind = _next(rng, 3);
-        int256 change = int256(_next(rng, kind == 0 ? 401 : 1_800)) - (kind == 0 ? int256(200) : int256(900));
-        if (kind == 2) {
+        uint256 kind = _next(rng, 7);
+        int256 change = int256(_next(rng, kind < 5 ? 401 : 1_801)) - (kind < 5 ? int256(200) : int256(900));
+        if (kind == 6) {
             change = _chance(rng, 50) ? int256(1_200) : -1_200;
             if (_chance(rng, 70)) change /= 2;
         }

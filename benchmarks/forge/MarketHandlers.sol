@@ -16,11 +16,11 @@ abstract contract MarketHandlers is Calls {
     }
 
     function _requestOpen(Rng memory rng) private {
-        Leg[] memory legs = new Leg[](_chance(rng, 25) ? 2 : 1);
+        Leg[] memory legs = new Leg[](_chance(rng, 50) ? 2 : 1);
         for (uint256 i; i < legs.length; ++i) {
             legs[i] = _leg(rng);
         }
-        uint256 wide = [2, 5, 10][_next(rng, 3)];
+        uint256 wide = [2, 5, 10, 10][_next(rng, 4)];
         (uint256 low, uint256 high) = (price * (100 - wide) / 100, price * (100 + wide) / 100);
         if (_chance(rng, 4)) {
             uint256 odd = _next(rng, 6);
@@ -32,7 +32,7 @@ abstract contract MarketHandlers is Calls {
         Action memory a;
         a.call = Call.RequestOpen;
         a.trader = _chance(rng, 50) ? TRADER : OTHER;
-        a.sender = _chance(rng, 95) ? a.trader : GUEST;
+        a.sender = _chance(rng, 97) ? a.trader : GUEST;
         _do(a, address(market), abi.encodeCall(IMarket.requestOpen, (a.trader, legs, low, high)));
     }
 
@@ -44,13 +44,13 @@ abstract contract MarketHandlers is Calls {
         }
         uint256 notional = 2 ** 87;
         if (leg.size < 1e30 && leg.size > -1e30) notional = _abs(leg.size) * price / 1e36 * TOKEN;
-        leg.margin = notional * (_next(rng, 8) == 0 ? 4 : 5 + _next(rng, 15)) / 100;
+        leg.margin = notional * (_chance(rng, 4) ? 4 : 6 + _next(rng, 14)) / 100;
         uint256 least = (_chance(rng, 75) ? 130 : 1) * TOKEN;
         if (leg.margin < least) leg.margin = least;
         leg.reserve = notional * [10, 10, 15, 50, 90, 100][_next(rng, 6)] / 100 + (_chance(rng, 75) ? 0 : 2 * TOKEN);
         if (_chance(rng, 3)) leg.reserve = [notional * 3 / 100, notional * 3 / 2, 1e6 * TOKEN][_next(rng, 3)];
         leg.series = _chance(rng, 1) ? 1 : 0;
-        leg.maxPremium = _next(rng, 6) == 0 ? 0.001e18 : MAX;
+        leg.maxPremium = _chance(rng, 5) ? 0.001e18 : MAX;
     }
 
     function execute(uint256 word) external step {
@@ -165,10 +165,12 @@ abstract contract MarketHandlers is Calls {
         _do(a, address(market), abi.encodeCall(IMarket.liquidate, (names)));
     }
 
-    /// @dev The price at which one position's equity meets its maintenance, a tick beside it at random.
+    /// @dev The price at which one position's equity meets its maintenance, a tick beside it at random; mostly of the one with the
+    /// least margin for its size, since on the way to another's price many would end.
     function atTheEdge(uint256 word) external step {
         Rng memory rng = Rng(word);
         Vault memory v = _some(rng, false);
+        if (!_chance(rng, 30)) v = _thinnest(v);
         if (_status(v) != Status.Open) return;
         _wait(60);
         (uint256 low, uint256 high) = (price / 2 / 1e10, 2 * price / 1e10);
@@ -177,6 +179,19 @@ abstract contract MarketHandlers is Calls {
         (bool found, uint256 sick, uint256 well) = _meeting(p, low, high, true);
         if (found) _walk(1e10 * (_chance(rng, 50) ? sick : well));
         _liquidate(rng);
+    }
+
+    /// @dev The open position with the least margin for its size; `v` where there is none.
+    function _thinnest(Vault memory v) private view returns (Vault memory) {
+        uint256 least = type(uint256).max;
+        for (uint256 i; i < watched.length; ++i) {
+            Vault memory one = _vault(watched[i]);
+            if (_status(one) != Status.Open) continue;
+            Position memory p = _position(one);
+            uint256 share = uint256(p.margin) * 1e18 / _abs(p.size);
+            if (share < least) (least, v) = (share, one);
+        }
+        return v;
     }
 
     /// @dev The price at which one position's gain meets its reserve, a tick beside it at random.
@@ -251,7 +266,7 @@ abstract contract MarketHandlers is Calls {
 
     function settle(uint256 word) external step {
         Rng memory rng = Rng(word);
-        if (ended == 0 && _chance(rng, 6)) {
+        if (ended == 0 && _chance(rng, 4)) {
             ended = 1;
             _end();
         }

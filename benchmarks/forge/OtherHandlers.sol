@@ -110,6 +110,7 @@ abstract contract OtherHandlers is Calls {
             blocked = address(0);
             return;
         }
+        if (_chance(rng, 50)) return;
         uint256 last = vaults.length < 2 ? vaults.length : 2;
         uint256 i = _next(rng, 6 + last);
         blocked = i < 6 ? _holder(i) : vaults[vaults.length - 1 - (i - 6)];

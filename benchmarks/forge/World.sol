@@ -11,9 +11,9 @@ import {MarketConfig} from "../../contracts/interfaces/IMarket.sol";
 import {FixedMargin} from "../../contracts/margin/FixedMargin.sol";
 import {FeedProxyMock} from "../../contracts/mocks/FeedProxyMock.sol";
 import {TokenMock} from "../../contracts/mocks/TokenMock.sol";
-import {ChainlinkSource} from "../../contracts/oracles/ChainlinkSource.sol";
 import {Oracle} from "../../contracts/oracles/Oracle.sol";
-import {OracleSettings} from "../../contracts/oracles/OracleSettings.sol";
+import {Composition, OracleSettings} from "../../contracts/oracles/OracleSettings.sol";
+import {Kind, SourceConfig} from "../../contracts/oracles/Source.sol";
 import {vm} from "./Vm.sol";
 
 /// @title One market with its pool, deployed as bulkhead/protocol/deployment.py does, on the shipped terms; who acts, and the
@@ -81,9 +81,27 @@ abstract contract World {
     }
 
     function _oracleSettings() private view returns (OracleSettings memory) {
+        SourceConfig memory none;
         return OracleSettings({
-            primary: ChainlinkSource.Config(address(feed), uint32(HEARTBEAT), 0, 1e20),
-            validators: new ChainlinkSource.Config[](0),
+            base: "ETH",
+            quote: "USD",
+            primary: SourceConfig({
+                kind: Kind.Chainlink,
+                at: address(feed),
+                id: 0,
+                decimals: 8,
+                heartbeat: uint32(HEARTBEAT),
+                smallest: 0,
+                largest: 1e20,
+                confidence: 0,
+                inverted: false,
+                remember: 0,
+                blockTime: 0,
+                composed: false
+            }),
+            validators: new SourceConfig[](0),
+            leg: none,
+            composition: Composition.None,
             deviation: 0.005e18,
             spread: 0,
             quorum: 0,

@@ -6,6 +6,7 @@ number alone: they are the same on any machine, in any order, in this process or
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import multiprocessing
@@ -138,7 +139,7 @@ def play(machine: Machine, words: Iterable[int]) -> str | None:
     try:
         for word in words:
             machine.step(word)
-        machine.pair.compare("the end", whole=True)
+        machine.pair.finish()
     except Difference as difference:
         return str(difference)
     return None
@@ -177,8 +178,20 @@ def shrink(machine: Machine, words: tuple[int, ...], seconds: float = SHRINKING)
 def play_batch(plan: Plan, batch: int) -> Report:
     """One batch; ends at its first failure, which is not made shorter yet. One at a time in a process: a worker of a
     cluster may have many threads."""
-    with _ALONE:
+    with _ALONE, _uncollected():
         return _play_batch(plan, batch)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the collector of cycles: what a history makes is let go by its counts of references."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _play_batch(plan: Plan, batch: int) -> Report:

@@ -43,32 +43,34 @@ class Machine:
         self._reserves = int(terms.market.smallest_reserve * 100), int(terms.market.largest_reserve * 100)
         self._kinds = [kind for kind, weight in self.kinds().items() for _ in range(weight)]
         self._rng = random.Random()
+        #: What `random.Random.seed` comes to for a whole number: less than half of its time.
+        self._seed = super(random.Random, self._rng).seed
 
     def kinds(self) -> dict[Step, int]:
         """Steps and their weights."""
         kinds: dict[Step, int] = {
-            self._request_open: 34,
-            self._execute: 34,
-            self._move: 10,
+            self._request_open: 11,
+            self._execute: 30,
+            self._move: 8,
             self._trend: 1,
             self._idle: 1,
-            self._request_close: 6,
-            self._add_margin: 4,
-            self._remove_margin: 5,
-            self._liquidate: 5,
-            self._at_the_edge: 3,
-            self._close_at_reserve: 3,
-            self._request_raise: 5,
-            self._request_redeem: 3,
+            self._request_close: 8,
+            self._add_margin: 9,
+            self._remove_margin: 9,
+            self._liquidate: 4,
+            self._at_the_edge: 2,
+            self._close_at_reserve: 4,
+            self._request_raise: 9,
+            self._request_redeem: 4,
             self._execute_exit: 4,
-            self._enter: 4,
+            self._enter: 6,
             self._leave: 1,
-            self._shares: 1,
-            self._claim: 3,
-            self._block: 3,
+            self._shares: 4,
+            self._claim: 4,
+            self._block: 2,
             self._donate: 1,
             self._settle: 1,
-            self._grant: 2,
+            self._grant: 4,
             self._too_late: 1,
             self._at_the_bound: 1,
             self._trespass: 1,
@@ -98,7 +100,7 @@ class Machine:
         going = [twin for twin in twins if self._ended.get(twin.number, 0) <= AFTERMATH]
         if not going:
             return
-        self._rng.seed(word)
+        self._seed(word)
         self._kinds[word % len(self._kinds)](self._rng, going[(word >> 32) % len(going)])
         self.alive += sum(len(twin.model._positions) for twin in twins)
 
@@ -165,32 +167,32 @@ class Machine:
         pair, price, legs = self.pair, twin.price, []
         if len(twin.positions) >= MOST_POSITIONS:
             return
-        for _ in range(rng.choice([1, 1, 1, 2])):
+        for _ in range(rng.choice([1, 2])):
             size = rng.randrange(ONE // 100, 60 * ONE) // LOT * LOT
             size = rng.choice([1, -1]) * rng.choice([size, 10 * ONE])
             if rng.random() < 0.03:
                 size = rng.choice([ONE // 1000, 2**120 // LOT * LOT, 0, ONE + 1, -(2**255)])
             notional = min(abs(size) * price // 10**36 * pair.unit, 2**87)
-            margin = notional * rng.choice([self._least - 1, *[rng.randrange(self._least, 4 * self._least)] * 7]) // 100
-            margin = max(rng.choice([130, 130, 130, 1]) * pair.unit, margin)
+            percent = rng.randrange(self._least + 1, 4 * self._least) if rng.random() < 0.96 else self._least - 1
+            margin = max(rng.choice([130, 130, 130, 1]) * pair.unit, notional * percent // 100)
             small, large = self._reserves
             percent = rng.choice([2 * small, 2 * small, 3 * small, large // 2, large * 9 // 10, large])
             reserve = notional * percent // 100 + rng.choice([0, 0, 0, 2 * pair.unit])
             if rng.random() < 0.03:
                 reserve = rng.choice([notional * 3 // 100, notional * 3 // 2, 10**6 * pair.unit])
             series = pair.world.series if rng.random() < 0.01 else rng.randrange(pair.world.series)
-            legs.append(Leg(series, size, margin, reserve, rng.choice([MAX, MAX, MAX, MAX, MAX, ONE // 1000])))
-        wide = rng.choice([2, 5, 10])
+            legs.append(Leg(series, size, margin, reserve, MAX if rng.random() < 0.95 else ONE // 1000))
+        wide = rng.choice([2, 5, 10, 10])
         low, high = price * (100 - wide) // 100, price * (100 + wide) // 100
         if rng.random() < 0.04:
             low, high = rng.choice([(0, high), (high, low), (price, price), (1, 2**112 - 1), (1, 2**112), (1, 1)])
         trader = rng.choice(pair.actors[:2])
-        sender = trader if rng.random() < 0.95 else pair.actors.guest
+        sender = trader if rng.random() < 0.97 else pair.actors.guest
         self.do(twin, "market", "request_open", trader, legs, low, high, sender=sender)
 
     def _move(self, rng: random.Random, twin: Twin) -> None:
         self.pair.wait(rng.choice([1, 11, 12, 13, 60, 60, 600]))
-        change = rng.choice([rng.randrange(-200, 201), rng.randrange(-900, 901), rng.choice([-1200, 1200])])
+        change = rng.choice([*[rng.randrange(-200, 201)] * 5, rng.randrange(-900, 901), rng.choice([-1200, 1200])])
         if abs(change) > 1_000 and rng.random() < 0.7:
             change //= 2
         twin.push(twin.price * (10_000 + change) // 10_000)
@@ -300,11 +302,12 @@ class Machine:
         return sick, well
 
     def _at_the_edge(self, rng: random.Random, twin: Twin) -> None:
-        """The price at which one position's equity meets its maintenance, a tick beside it at random."""
+        """The price at which one position's equity meets its maintenance, a tick beside it at random; mostly of the one
+        with the least margin for its size, since on the way to another's price many would end."""
         found = [p for p in twin.model._positions.values() if p.status == Status.OPEN]
         if not found:
             return
-        p = rng.choice(found)
+        p = rng.choice(found) if rng.random() < 0.3 else min(found, key=lambda p: p.margin * ONE // abs(p.size))
         self.pair.wait(60)
         state, model = twin.state, twin.model
         now = state.time
@@ -354,7 +357,7 @@ class Machine:
         self.do(twin, "market", "close_at_reserve", position, sender=self.pair.actors.keeper)
 
     def _settle(self, rng: random.Random, twin: Twin) -> None:
-        if twin.number not in self._ended and rng.random() < 0.06 and not self.pair.world.oracle:
+        if twin.number not in self._ended and rng.random() < 0.04 and not self.pair.world.oracle:
             self._ended[twin.number] = 0
             self.pair.end(twin)
         keeper = self.pair.actors.keeper
@@ -437,7 +440,7 @@ class Machine:
         blocked = sorted(pair.model_token.blocked)
         if blocked:
             pair.block(rng.choice(blocked), False)
-        else:
+        elif rng.random() < 0.5:
             pair.block(rng.choice([*pair.actors, twin.pool_address, *twin.positions[-2:]]), True)
 
     def _donate(self, rng: random.Random, twin: Twin) -> None:

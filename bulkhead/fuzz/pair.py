@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from bulkhead.chain import Contract, Revert, RevmChain
 from bulkhead.fuzz.twin import Twin
 from bulkhead.fuzz.world import HEARTBEAT, NOW, World
-from bulkhead.invariants import ELSEWHERE, SENTENCES, TRANSITIONS, Action, broken, broken_by
+from bulkhead.invariants import ELSEWHERE, SENTENCES, TRANSITIONS, Action, State, broken, broken_by
 from bulkhead.model.errors import ModelError
 from bulkhead.model.operators import Operators
 from bulkhead.model.token import Token
@@ -129,11 +129,11 @@ class Pair:
 
     def _told(self, contract: Contract, name: str, args: tuple[Any, ...], sender: str) -> Any:
         function = contract.abi.functions[name]
-        went, returned = self.chain.attempt(contract.address, function.encode(*map(plain, args)), sender)
-        if went:
-            return plain(function.decode(returned))
-        revert = Revert(returned, self.chain.registry)
-        return revert.name, plain(revert.values)
+        try:
+            returned = self.chain.send_raw(contract.address, function.encode(*map(plain, args)), sender)
+        except Revert as revert:
+            return revert.name, plain(revert.values)
+        return plain(function.decode(returned))
 
     def _check(self, twin: Twin, befores: list[Any], action: Action) -> None:
         """Every invariant of the new states and every rule of the step."""
@@ -149,6 +149,14 @@ class Pair:
             if wrong:
                 raise self.broken(action.name, wrong)
             one.sound = after
+
+    def finish(self) -> None:
+        """The end of a history: all storage, of positions that are over, too; every invariant of all positions, with
+        nothing taken over from earlier states. Raises Difference."""
+        self.compare("the end", whole=True)
+        for twin in self.twins:
+            if wrong := broken(State.of(twin.model)):
+                raise self.broken("end", wrong)
 
     def compare(self, name: str, whole: bool = False) -> None:
         """All storage that the models know of; `whole`: of positions that are over, too. Raises Difference."""

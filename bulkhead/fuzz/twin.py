@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 from eth_hash.auto import keccak
@@ -13,6 +14,7 @@ from bulkhead.chain.address import checksum
 from bulkhead.fuzz.world import NOW, PRICES
 from bulkhead.invariants import State, newest_price
 from bulkhead.model.interfaces.market import MarketConfig, Order, OrderKind, Position, VoidReason
+from bulkhead.model.interfaces.pool import Exit
 from bulkhead.model.libraries import book
 from bulkhead.model.libraries.position_store import packed as packed_position
 from bulkhead.model.market import NO_ORDER, NO_POSITION, Claim, Market
@@ -32,8 +34,8 @@ _POSITIONS, _CLAIMS, _SERIES, _LIVE = range(4)
 _SHARES, _SHARE_SUPPLY, _FUNDS, _OWED, _EXITS, _KEPT, _LINE = 0, 2, 5, 6, 7, 8, 9
 _BALANCES = 0
 
-#: A slot and the word that it must hold.
-Words = tuple[tuple[int, int], ...]
+#: Slots, and the words that they must hold.
+Words = tuple[tuple[int, ...], tuple[int, ...]]
 
 
 class WatchedMarket(Market):
@@ -61,6 +63,10 @@ class Twin:
             pair.token, self.oracle, self.instrument, self.margin_model, world.terms.market
         )
         self.address, self.pool_address = self.contracts.market.address, self.contracts.pool.address
+        #: Who may hold tokens and shares beside vaults, and the slots in which they do.
+        self._accounts = (*pair.actors, self.pool_address, self.address)
+        self._tokens_of = [_slot(who, _BALANCES) for who in self._accounts]
+        self._shares_of = [_slot(who, _SHARES) for who in self._accounts]
         self._vaults = [_created(self.address, n) for n in range(1, MOST_POSITIONS + 3)]
 
     def begin(self) -> None:
@@ -96,7 +102,9 @@ class Twin:
         self._alive: set[str] = set()
         self._words: dict[str, tuple[Position | None, Order | None, Claim | None, Words]] = {}
         self._series_words: dict[int, tuple[book.Series, Words]] = {}
+        self._exit_words: dict[int, tuple[Exit, Words]] = {}
         self._state: State | None = None
+        self._last: State | None = None  # what it has in common with the next one is shared
         self._price: tuple[int, int] | None = None
         self.sound: State | None = None  # the last state in which every invariant held
 
@@ -106,7 +114,7 @@ class Twin:
         if self._state is None:
             if self._price is None:
                 self._price = newest_price(self.model)
-            self._state = State.of(self.model, self._price)
+            self._state = self._last = State.of(self.model, self._price, self._last)
         return self._state
 
     def stir(self, prices: bool = True) -> None:
@@ -117,7 +125,7 @@ class Twin:
 
     def put(self, state: State) -> None:
         """The model is as it was."""
-        self._state = state
+        self._state = self._last = state
 
     def parts(self) -> dict[str, tuple[Contract, Any]]:
         """Contracts that are called, with what stands for them in the model."""
@@ -134,46 +142,65 @@ class Twin:
     def differs(self, whole: bool) -> tuple[str, int, int, int] | None:
         """Every word of storage that the model knows of is read. The first that differs: address, slot, the word there,
         the model's. Of positions that are over only once, or if `whole`."""
-        read = self.pair.chain.read
-        model, pool, market, token = self.model, self.model.pool, self.address, self.pair.token.address
-        balances, positions, orders, claims = pool.token.balances, model._positions, model._orders, model._claims
-        vaults = self.positions if whole else self._alive | positions.keys()
+        model, pool, token = self.model, self.model.pool, self.model.token
+        positions = model._positions
+        vaults = self.positions if whole else [*(self._alive - positions.keys()), *positions]
         self._alive = set(positions)
-        for vault in vaults:
-            p, order, claim = positions.get(vault), orders.get(vault), claims.get(vault)
-            known = self._words.get(vault)
-            if known is None or known[0] is not p or known[1] is not order or known[2] is not claim:
-                self._words[vault] = known = p, order, claim, _position_words(vault, p, order, claim)
-            for slot, word in known[3]:
-                if (told := read(market, slot)) != word:
-                    return market, slot, told, word
-        for id, series in model._series.items():
-            kept = self._series_words.get(id)
-            if kept is None or kept[0] is not series:
-                self._series_words[id] = kept = series, _series_words(id, series)
-            for slot, word in kept[1]:
-                if (told := read(market, slot)) != word:
-                    return market, slot, told, word
-        where, accounts = self.pool_address, (*self.pair.actors, self.pool_address, market)
+        slots, words = [_LIVE], [_lanes(model._live)]
+        held = [self._words_of_position(vault) for vault in vaults]
+        held += [self._words_of_series(id, series) for id, series in model._series.items()]
+        for places, contents in held:
+            slots += places
+            words += contents
+        found = self._unlike(self.address, slots, words)
+
         funds = pool._idle | pool._committed << 88 | pool._busy << 176 | pool._index << 200
-        rest = [
-            (market, _LIVE, _lanes(model._live)),
-            (where, _FUNDS, funds | (pool._exit_shares != 0) << 240 | (pool._claims != 0) << 248),
-            (where, _OWED, pool._claims | pool._exit_shares << 128),
-            (where, _LINE, pool._first_exit | pool._next_exit << 128),
-            (where, _SHARE_SUPPLY, pool.shares.total_supply),
-        ]
-        rest += [(token, _slot(who, _BALANCES), balances.get(who, 0)) for who in (*vaults, *accounts)]
-        rest += [(where, _slot(who, _SHARES), pool.shares.balances.get(who, 0)) for who in accounts]
-        rest += [(where, _slot(owner, _KEPT), waiting) for owner, waiting in pool._kept.items()]
+        funds |= (pool._exit_shares != 0) << 240 | (pool._claims != 0) << 248
+        slots = [_FUNDS, _OWED, _LINE, _SHARE_SUPPLY, *self._shares_of]
+        words = [funds, pool._claims | pool._exit_shares << 128, pool._first_exit | pool._next_exit << 128]
+        words += [pool.shares.total_supply, *(pool.shares.balances.get(who, 0) for who in self._accounts)]
+        for owner, waiting in pool._kept.items():
+            slots.append(_slot(owner, _KEPT))
+            words.append(waiting)
         for id, exit in pool._exits.items():
-            base = _slot(id, _EXITS)
-            owner = int(exit.owner or "0", 16) | exit.requested_at << 160 | exit.phase << 192
-            rest += [(where, base, owner), (where, base + 1, exit.shares)]
-        for address, slot, word in rest:
-            if (told := read(address, slot)) != word:
-                return address, slot, told, word
-        return None
+            places, contents = self._words_of_exit(id, exit)
+            slots += places
+            words += contents
+        found = found or self._unlike(self.pool_address, slots, words)
+
+        balances = token.balances
+        slots = [*self._tokens_of, *(_slot(vault, _BALANCES) for vault in vaults)]
+        words = [balances.get(who, 0) for who in (*self._accounts, *vaults)]
+        return found or self._unlike(token.address, slots, words)
+
+    def _unlike(self, address: str, slots: list[int], words: list[int]) -> tuple[str, int, int, int] | None:
+        """The first slot that does not hold its word."""
+        told = list(map(self.pair.chain.read, repeat(address), slots))
+        if told == words:
+            return None
+        return next(
+            (address, slot, one, word) for slot, one, word in zip(slots, told, words, strict=True) if one != word
+        )
+
+    def _words_of_position(self, vault: str) -> Words:
+        model = self.model
+        p, order, claim = model._positions.get(vault), model._orders.get(vault), model._claims.get(vault)
+        known = self._words.get(vault)
+        if known is None or known[0] is not p or known[1] is not order or known[2] is not claim:
+            self._words[vault] = known = p, order, claim, _position_words(vault, p, order, claim)
+        return known[3]
+
+    def _words_of_series(self, id: int, series: book.Series) -> Words:
+        known = self._series_words.get(id)
+        if known is None or known[0] is not series:
+            self._series_words[id] = known = series, _series_words(id, series)
+        return known[1]
+
+    def _words_of_exit(self, id: int, exit: Exit) -> Words:
+        known = self._exit_words.get(id)
+        if known is None or known[0] is not exit:
+            self._exit_words[id] = known = exit, _exit_words(id, exit)
+        return known[1]
 
     # --- prices
 
@@ -231,13 +258,18 @@ def _position_words(vault: str, p: Position | None, order: Order | None, claim: 
     base = _slot(vault, _POSITIONS)
     state, terms, waiting = packed_position(p or NO_POSITION, order or NO_ORDER)
     owed = claim.trader | claim.pool << 128 if claim else 0
-    return (base, state), (base + 1, terms), (base + 2, waiting), (_slot(vault, _CLAIMS), owed)
+    return (base, base + 1, base + 2, _slot(vault, _CLAIMS)), (state, terms, waiting, owed)
 
 
 def _series_words(id: int, series: book.Series) -> Words:
     base = _slot(id, _SERIES)
     sizes, carry, long, short = book.packed(series)
-    return tuple((base + i, word) for i, word in enumerate((sizes, carry, *long, *short)))
+    return tuple(range(base, base + 6)), (sizes, carry, *long, *short)
+
+
+def _exit_words(id: int, exit: Exit) -> Words:
+    base = _slot(id, _EXITS)
+    return (base, base + 1), (int(exit.owner or "0", 16) | exit.requested_at << 160 | exit.phase << 192, exit.shares)
 
 
 def _lanes(live: Sequence[int]) -> int:

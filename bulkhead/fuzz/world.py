@@ -25,10 +25,10 @@ from bulkhead.model.instruments.perpetual import Parameters, Perpetual
 from bulkhead.model.interfaces.instrument import Instrument, MarginModel
 from bulkhead.model.interfaces.oracle import Block
 from bulkhead.model.margin.fixed_margin import FixedMargin
-from bulkhead.model.oracles.chainlink_source import Config
 from bulkhead.model.oracles.feed import FeedProxy
 from bulkhead.model.oracles.oracle import Oracle
 from bulkhead.model.oracles.oracle_settings import OracleSettings
+from bulkhead.model.oracles.source import SourceConfig
 from bulkhead.protocol import Deployment, MarketTerms, OracleTerms
 from bulkhead.protocol.config import ONE, FixedMarginRates, PerpetualTerms
 
@@ -159,10 +159,9 @@ class World:
         if self.oracle:
             return AskedOracle(contract)
         s = _oracle_settings(feeds)
-        primary, *validators = (Config(*source.values()) for source in (s["primary"], *s["validators"]))
-        agreement = s["deviation"], s["spread"], s["quorum"]
-        times = s["grace"], s["outageLimit"]
-        return Oracle(OracleSettings(primary, validators, *agreement, s["maxAge"], s["jumpLimit"], None, *times), block)
+        sources: dict[str, Any] = {"primary": SourceConfig(*s["primary"].values()), "leg": None, "sequencer": None}
+        sources |= {"validators": [SourceConfig(*validator.values()) for validator in s["validators"]]}
+        return Oracle(OracleSettings(*(s | sources).values()), block)
 
     def deploy_instrument(self, deployment: Deployment, oracle: Contract, feeds: list[Contract]) -> Contract:
         """What is traded."""

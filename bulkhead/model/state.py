@@ -31,10 +31,6 @@ def replace(record: T, **changes: Any) -> T:
     return made
 
 
-def _copied(value: Any) -> Any:
-    return value.copy() if isinstance(value, dict | list | set) else value
-
-
 def atomic(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
     """A transaction: a ModelError leaves everything as it was. Containers are copied, not what is in them.
 
@@ -47,15 +43,17 @@ def atomic(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P]
         if _inside:
             return method(self, *args, **kwargs)
         places = self.__dict__.get("_places")
-        if places is None:  # they never change
-            places = self.__dict__["_places"] = self.places()
-        saved = [(owner, name, _copied(getattr(owner, name))) for owner, name in places]
+        if places is None:  # they never change, nor does it what lies there: a container, or a number
+            found = [(vars(owner), name) for owner, name in self.places()]
+            places = [(owner, name, isinstance(owner[name], dict | list | set)) for owner, name in found]
+            self.__dict__["_places"] = places
+        saved = [(owner, name, owner[name].copy() if copied else owner[name]) for owner, name, copied in places]
         _inside = True
         try:
             return method(self, *args, **kwargs)
         except ModelError:
             for owner, name, value in saved:
-                setattr(owner, name, value)
+                owner[name] = value
             raise
         finally:
             _inside = False

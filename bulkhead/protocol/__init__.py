@@ -1,7 +1,14 @@
 """The front door: the objects a user's script speaks to."""
 
 from bulkhead.model.interfaces.market import Action, ExitKind, OrderKind, Status, VoidReason
-from bulkhead.protocol.config import FixedMarginRates, MarketTerms, OracleTerms, PerpetualTerms
+from bulkhead.protocol.config import (
+    FixedMarginRates,
+    MarketTerms,
+    OracleTerms,
+    PerpetualTerms,
+    VolatilityMarginRates,
+    VolatilityTerms,
+)
 from bulkhead.protocol.deployment import Deployment, MarketContracts
 from bulkhead.protocol.errors import Refused
 from bulkhead.protocol.leg import Leg
@@ -11,6 +18,7 @@ from bulkhead.protocol.oracle import Oracle
 from bulkhead.protocol.pool import Pool
 from bulkhead.protocol.position import Position
 from bulkhead.protocol.protocol import Protocol
+from bulkhead.protocol.volatility import Volatility
 
 __all__ = [
     "Action",
@@ -32,4 +40,7 @@ __all__ = [
     "Refused",
     "Status",
     "VoidReason",
+    "Volatility",
+    "VolatilityMarginRates",
+    "VolatilityTerms",
 ]

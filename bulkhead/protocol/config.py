@@ -6,10 +6,14 @@ the shipped values for ETH/USD.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
 from typing import Any
+
+from bulkhead.chain import ZERO
+from bulkhead.model.oracles.oracle_settings import Composition
+from bulkhead.model.oracles.source import Kind
 
 ONE = 10**18
 
@@ -64,10 +68,96 @@ class FixedMarginRates:
         return rate(self.initial), rate(self.target), rate(self.maintenance)
 
 
+def text32(text: str) -> bytes:
+    """A short text as bytes32; ValueError if it is longer than that."""
+    encoded = text.encode()
+    if len(encoded) > 32:
+        raise ValueError(f"{text!r} is longer than 32 bytes")
+    return encoded.ljust(32, b"\0")
+
+
+def source(
+    at: str, heartbeat: int = 3_600, *, decimals: int = 8, largest: int = 10**20, **facts: Any
+) -> dict[str, Any]:
+    """The contract's SourceConfig: a Chainlink feed, unless `facts` say more (`kind=Kind.PYTH, id=...`)."""
+    config = {"kind": Kind.CHAINLINK, "at": at, "id": bytes(32), "decimals": decimals, "heartbeat": heartbeat}
+    config |= {"smallest": 0, "largest": largest, "confidence": 0}
+    config |= {"inverted": False, "remember": 0, "blockTime": 0, "composed": False}
+    if unknown := facts.keys() - config.keys():
+        raise ValueError(f"a source has no {', '.join(sorted(unknown))}")
+    return config | facts
+
+
+@dataclass(frozen=True)
+class VolatilityTerms:
+    """A volatility feed: seconds; returns and volatilities as fractions, the latter a year.
+
+    interval, life         of the grid of prices, and how long a point of it may be proven
+    fast_time, slow_time   memories of both estimates: a return so old counts 1 / e
+    max_return             a larger one in an interval counts as this
+    ramp                   most that the ramped volatility rises in an hour, as a share of itself
+    floor, start           of the ramped volatility; what all three begin with
+    """
+
+    interval: int = 3_600
+    life: int = 21_600
+    fast_time: int = 43_200
+    slow_time: int = 432_000
+    max_return: Decimal = Decimal("0.25")
+    ramp: Decimal = Decimal("0.2")
+    floor: Decimal = Decimal("0.05")
+    start: Decimal = Decimal(1)
+
+    def encoded(self, oracle: str) -> dict[str, Any]:
+        """The contract's VolatilitySettings for an oracle."""
+        times = {name: getattr(self, name) for name in ("interval", "life", "fast_time", "slow_time")}
+        rates = {name: rate(getattr(self, name)) for name in ("max_return", "ramp", "floor", "start")}
+        return {"oracle": oracle, **{camel(name): value for name, value in (times | rates).items()}}
+
+
+@dataclass(frozen=True)
+class VolatilityMarginRates:
+    """Margins that follow volatility: z standard deviations over a horizon, in seconds, between floors and caps.
+
+    feed            of the volatility, on the market's own oracle
+    impact          what the initial rate rises by for a notional as large as the depth; needs a feed of depth
+    open_interest   what it rises by for open positions as large as the depth, or as the pool where there is none
+    """
+
+    horizon: int = 3_600
+    initial_z: Decimal = Decimal(4)
+    target_z: Decimal = Decimal(3)
+    maintenance_z: Decimal = Decimal(2)
+    initial_floor: Decimal = Decimal("0.03")
+    target_floor: Decimal = Decimal("0.0225")
+    maintenance_floor: Decimal = Decimal("0.015")
+    initial_cap: Decimal = Decimal("0.5")
+    target_cap: Decimal = Decimal("0.375")
+    maintenance_cap: Decimal = Decimal("0.25")
+    impact: Decimal = Decimal(0)
+    open_interest: Decimal = Decimal("0.01")
+    feed: VolatilityTerms = field(default_factory=VolatilityTerms)
+
+    def encoded(self, volatility: str, depth: str, decimals: int) -> dict[str, Any]:
+        """The contract's VolatilityMarginTerms; `depth` is the zero address where there is no feed of it."""
+        rates = {
+            name: {part: rate(getattr(self, f"{name}_{part}")) for part in ("z", "floor", "cap")}
+            for name in ("initial", "target", "maintenance")
+        }
+        terms = {"impact": rate(self.impact), "openInterest": rate(self.open_interest), "decimals": decimals}
+        return {"volatility": volatility, "depth": depth, "horizon": self.horizon, **rates, **terms}
+
+
+MarginRates = FixedMarginRates | VolatilityMarginRates
+#: What `kind` in a `[margin]` table may be.
+MARGINS: dict[str, type[MarginRates]] = {"fixed": FixedMarginRates, "volatility": VolatilityMarginRates}
+
+
 @dataclass(frozen=True)
 class OracleTerms:
     """An oracle on one Chainlink feed: times in seconds, rates as fractions, prices in collateral per unit.
 
+    base, quote            what the index is the price of, and what it is counted in
     heartbeat, deviation   as published for the feed: its largest silence, and how far the true price may lie off
     max_age                of a price that risk is checked with, since its observation; 0 stands for the heartbeat
     jump_limit             a larger move between neighbouring rounds voids orders until the next round confirms it
@@ -76,22 +166,28 @@ class OracleTerms:
     outage_limit           time without a valid price after which the market ends
     """
 
+    base: str = "ETH"
+    quote: str = "USD"
     heartbeat: int = 3_600
     deviation: Decimal = Decimal("0.005")
     max_age: int = 0
     jump_limit: Decimal = Decimal("0.1")
     lowest: Decimal = Decimal(0)
     highest: Decimal = Decimal(10**12)
-    sequencer: str = "0x" + "00" * 20
+    sequencer: str = ZERO
     grace: int = 600
     outage_limit: int = 86_400
 
     def encoded(self, feed: str, decimals: int) -> dict[str, Any]:
         """The contract's OracleSettings for a feed that answers with `decimals`, alone."""
-        bounds = {"minAnswer": amount(self.lowest, decimals), "maxAnswer": amount(self.highest, decimals)}
+        smallest, largest = amount(self.lowest, decimals), amount(self.highest, decimals)
         return {
-            "primary": {"proxy": feed, "heartbeat": self.heartbeat, **bounds},
+            "base": text32(self.base),
+            "quote": text32(self.quote),
+            "primary": source(feed, self.heartbeat, decimals=decimals, smallest=smallest, largest=largest),
             "validators": [],
+            "leg": source(ZERO),
+            "composition": Composition.NONE,
             "deviation": rate(self.deviation),
             "spread": 0,
             "quorum": 0,

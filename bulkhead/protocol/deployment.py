@@ -6,8 +6,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bulkhead.build import artifacts
-from bulkhead.chain import Address, Chain, Contract, Receipt, as_abi
-from bulkhead.protocol.config import FixedMarginRates, MarketTerms, OracleTerms, PerpetualTerms
+from bulkhead.chain import ZERO, Address, Chain, Contract, Receipt, as_abi
+from bulkhead.protocol.config import (
+    FixedMarginRates,
+    MarginRates,
+    MarketTerms,
+    OracleTerms,
+    PerpetualTerms,
+    VolatilityTerms,
+)
 
 PIECE = 24_000
 """Bytes of creation code per holding contract; a contract may hold 24,576."""
@@ -101,21 +108,34 @@ class Deployment:
         """An oracle on one feed that answers with `decimals`."""
         return self.deploy("Oracle", (terms or OracleTerms()).encoded(feed, decimals), label=label)
 
+    def volatility_feed(self, oracle: Contract, terms: VolatilityTerms | None = None, label: str = "") -> Contract:
+        """A feed of volatility on an oracle's prices."""
+        return self.deploy("VolatilityFeed", (terms or VolatilityTerms()).encoded(oracle.address), label=label)
+
     def perpetual_market(
         self,
         token: Contract,
         oracle: Contract,
         terms: MarketTerms | None = None,
         instrument: PerpetualTerms | None = None,
-        margin: FixedMarginRates | None = None,
+        margin: MarginRates | None = None,
         label: str = "",
     ) -> MarketContracts:
-        """A market of perpetuals with fixed margins on an oracle, in a token."""
+        """A market of perpetuals on an oracle, in a token; with fixed margins unless these are others."""
         perpetual = self.deploy(
             "Perpetual", (instrument or PerpetualTerms()).encoded(), label=f"{label} perpetual".strip()
         )
-        model = self.deploy("FixedMargin", *(margin or FixedMarginRates()).encoded(), label=f"{label} margin".strip())
+        model = self.margin_model(token, oracle, margin or FixedMarginRates(), label)
         return self.market(token, oracle, perpetual, model, terms, label=f"{label} market".strip())
+
+    def margin_model(self, token: Contract, oracle: Contract, margin: MarginRates, label: str = "") -> Contract:
+        """A margin model, with a feed of volatility of its own where it follows that."""
+        named = f"{label} margin".strip()
+        if isinstance(margin, FixedMarginRates):
+            return self.deploy("FixedMargin", *margin.encoded(), label=named)
+        volatility = self.volatility_feed(oracle, margin.feed, label=f"{label} volatility".strip())
+        terms = margin.encoded(volatility.address, ZERO, token.call.decimals())
+        return self.deploy("VolatilityMargin", terms, label=named)
 
     def market(
         self,

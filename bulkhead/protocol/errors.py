@@ -18,6 +18,7 @@ from bulkhead.protocol.units import (
     PLAIN,
     Account,
     Amount,
+    Multiple,
     Price,
     Rate,
     RoundId,
@@ -324,6 +325,53 @@ class OracleEnded(Refused):
     said = "The oracle has ended after an outage and has one final price: settle the positions."
 
 
+class QuorumNotShown(Refused):
+    said = (
+        "Of the validators {agreeing} agree and {not_shown} are not shown, where {quorum} must agree: prove the prices"
+        " of those that are not shown in the same transaction."
+    )
+    agreeing: int
+    not_shown: int
+    quorum: int
+
+
+class LegInvalid(Refused):
+    said = "The feed that the price is composed with has no valid answer: {answer} at {time}."
+    time: Time
+    answer: int
+
+
+class DecimalsDiffer(Refused):
+    said = "The source at {source} has {found} decimals, not the {declared} that were declared."
+    source: Account
+    declared: int
+    found: int
+
+
+class SourceSilent(Refused):
+    said = "The source at {source} has no price: it takes one that has spoken, under the id given."
+    source: Account
+
+
+class CannotBePrimary(Refused):
+    said = (
+        "A source of kind {kind} cannot be this primary: nothing proves its first price after a time. "
+        "A Chainlink feed needs its proxy, with phases; a pool never can."
+    )
+    kind: int
+
+
+class NotPulled(Refused):
+    said = "Source {source} is no price of Pyth, so that there is nothing to prove by updates."
+    source: int
+
+
+class FeeDiffers(Refused):
+    said = "Pyth asks for {fee} wei for these updates, and {sent} were sent: send exactly the fee."
+    sent: int
+    fee: int
+
+
 class SettingInvalid(Refused):
     said = "The oracle's setting {setting} is {value}, which is out of its range."
     setting: Word
@@ -424,7 +472,7 @@ class NotFactory(Refused):
 
 
 class ParameterInvalid(Refused):
-    said = "The instrument's {parameter} of {value} (1e18 = 100 %) is out of its range."
+    said = "The {parameter} of {value} (rates: 1e18 = 100 %) is out of its range."
     parameter: str
     value: int
 
@@ -437,6 +485,31 @@ class RatesInvalid(Refused):
     initial: Rate
     target: Rate
     maintenance: Rate
+
+
+class MultiplesInvalid(Refused):
+    said = (
+        "Multiples of {initial} initial, {target} target and {maintenance} maintenance of volatility do not fit"
+        " together: 0 < maintenance < target <= initial <= 100 must hold."
+    )
+    initial: Multiple
+    target: Multiple
+    maintenance: Multiple
+
+
+# ---------------------------------------------------------------- volatility
+
+
+class PointExpired(Refused):
+    said = "The grid point of {time} could be proven until {expiry}: skip it."
+    time: Time
+    expiry: Time
+
+
+class PointNotExpired(Refused):
+    said = "The grid point of {time} can be proven until {expiry}: update it, or wait until then."
+    time: Time
+    expiry: Time
 
 
 # ---------------------------------------------------------------- OpenZeppelin
@@ -513,6 +586,10 @@ class SafeCastOverflowedUintDowncast(Refused):
     said = "{value} does not fit into {bits} bits: ask for less."
     bits: int
     value: int
+
+
+class FailedCall(Refused):
+    said = "The caller takes no native value, so that what is left of it cannot be handed back: send exactly the fees."
 
 
 class ReentrancyGuardReentrantCall(Refused):

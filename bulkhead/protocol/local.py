@@ -44,7 +44,7 @@ class LocalProtocol(Protocol):
             for name, price in prices.items():
                 self._push(name, to_integer(price, FEED_DECIMALS, "price"))
         for name, feed in self._feeds.items():
-            deployed = deployment.oracle(feed.address, OracleTerms(), FEED_DECIMALS)
+            deployed = deployment.oracle(feed.address, OracleTerms(base=name), FEED_DECIMALS)
             made = deployment.perpetual_market(self._token, deployed, terms)
             oracle = Oracle(chain, deployed.address, [feed.address])
             origin = Origin(deployment.factory.address, made.config)

@@ -10,14 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, cast, get_type_hints
 
 from bulkhead.build import ROOT
 from bulkhead.chain import ZERO, ChainError, to_address
-from bulkhead.protocol.config import FixedMarginRates, MarketTerms, OracleTerms, PerpetualTerms
+from bulkhead.protocol.config import MARGINS, FixedMarginRates, MarginRates, MarketTerms, OracleTerms, PerpetualTerms
 
 SHIPPED = ROOT / "networks"
 
@@ -75,14 +75,14 @@ class Feed:
 
 @dataclass(frozen=True)
 class Market:
-    """A market of perpetuals with fixed margins."""
+    """A market of perpetuals."""
 
     name: str
     feed: Feed
     oracle: OracleTerms = field(default_factory=OracleTerms)
     terms: MarketTerms = field(default_factory=MarketTerms)
     instrument: PerpetualTerms = field(default_factory=PerpetualTerms)
-    margin: FixedMarginRates = field(default_factory=FixedMarginRates)
+    margin: MarginRates = field(default_factory=FixedMarginRates)
 
 
 @dataclass(frozen=True)
@@ -167,21 +167,43 @@ def _market(entry: Any, shared: dict[str, dict[str, Any]], local: bool) -> Marke
     types = get_type_hints(Market)
     for key in ("feed", *SHARED):
         if key in table or key in shared:
-            merged = {**shared.get(key, {}), **_table(table.get(key, {}), f"{where}, {key}")}
-            table[key] = _section(types[key], merged, f"{where}, {key}")
+            own, common = _table(table.get(key, {}), f"{where}, {key}"), shared.get(key, {})
+            table[key] = (
+                _margin(own, common, where)
+                if key == "margin"
+                else _section(types[key], {**common, **own}, f"{where}, {key}")
+            )
     market = _section(Market, table, where)
     _addressed(market.feed, local, f"{where}, feed", "mock_price")
     if market.feed.decimals not in (8, 18):
         raise ConfigError(f"{where}, feed: decimals is {market.feed.decimals}; feeds have 8 or 18")
+    pair = f"{market.oracle.base} / {market.oracle.quote}"
+    if market.feed.description != pair:
+        raise ConfigError(f"{where}: the oracle is for {pair}, its feed is described as {market.feed.description}")
     _address(market.oracle.sequencer, f"{where}, oracle: sequencer")
     try:
         market.oracle.encoded(ZERO, market.feed.decimals)
         market.terms.encoded(18)
         market.instrument.encoded()
-        market.margin.encoded()
+        if isinstance(market.margin, FixedMarginRates):
+            market.margin.encoded()
+        else:
+            market.margin.encoded(ZERO, ZERO, 18)
+            market.margin.feed.encoded(ZERO)
     except ValueError as error:
         raise ConfigError(f"{where}: {error}") from None
     return market
+
+
+def _margin(own: dict[str, Any], common: dict[str, Any], where: str) -> MarginRates:
+    """Rates of the `kind` that a table says; those of another kind, which hold for all markets, do not hold for it."""
+    usual = common.get("kind", "fixed")
+    kind = own.get("kind", usual)
+    if kind not in MARGINS:
+        raise ConfigError(f"{where}, margin: kind is {kind!r}; choose {_listed(MARGINS)}")
+    table = {**(common if kind == usual else {}), **own}
+    table.pop("kind", None)
+    return _section(MARGINS[kind], table, f"{where}, margin")
 
 
 def _addressed(entry: Token | Feed, local: bool, where: str, mock: str) -> None:
@@ -217,6 +239,10 @@ def _section(kind: type[T], table: Any, where: str) -> T:
 
 
 def _value(kind: Any, value: Any, where: str) -> Any:
+    if is_dataclass(value):
+        return value  # a table that has been read
+    if is_dataclass(kind):
+        return _section(cast(type, kind), value, where)
     if kind in (Decimal, Decimal | None):
         if isinstance(value, bool) or not isinstance(value, int | Decimal) or not Decimal(value).is_finite():
             raise ConfigError(f"{where} has to be a number, not {value!r}")

@@ -15,6 +15,8 @@ from bulkhead.protocol.units import WAD, short, to_decimal
 
 #: No round has this id: with it a contract answers what time it wants a price after.
 NO_ROUND = encode_proof(0)
+#: Where an oracle keeps the phase of its second leg, behind those of validators.
+LEG = 3
 #: Numbers of rounds within a phase stay far below.
 MOST_ROUNDS = 1 << 32
 
@@ -27,7 +29,10 @@ class IndexPrice(NamedTuple):
 
 
 class Oracle:
-    """The oracle of a market. `feeds` are its Chainlink proxies, the primary first; needed to find proofs only."""
+    """The oracle of a market. `feeds` are its Chainlink proxies, the primary first and a second leg last.
+
+    They are needed to find proofs only. With a price of Pyth among the sources the proof is the caller's business.
+    """
 
     def __init__(self, chain: Chain, address: AddressLike, feeds: Sequence[AddressLike] = ()) -> None:
         self.chain = chain
@@ -38,6 +43,16 @@ class Oracle:
     def address(self) -> Address:
         """Where it is."""
         return self.contract.address
+
+    @property
+    def base(self) -> str:
+        """What the index is the price of: "ETH"."""
+        return _text(self.contract.call.base())
+
+    @property
+    def quote(self) -> str:
+        """What the index is counted in: "USD"."""
+        return _text(self.contract.call.quote())
 
     @property
     def heartbeat(self) -> int:
@@ -98,17 +113,19 @@ class Oracle:
         yield b""
 
     def _proof(self, phase: int, after: int) -> bytes | None:
-        """The phase's first round observed after a time and, of each validator, its last one transmitted by then."""
-        primary, *validators = self.feeds
+        """The phase's first round observed after a time and, of each other feed, its last one transmitted by then."""
+        primary, *others = self.feeds
         first = primary.first_after(phase, after)
         if first is None:
             return None
-        if not validators:
+        if not others:
             return encode_proof(first.id)
         clock = self.contract.call.clock()
         phases = clock.phases if first.observed > clock.since else clock.before
+        places = [*range(self.contract.call.validators()), LEG]
         rounds = [
-            feed.last_by(phases >> 16 * number & 0xFFFF, first.observed) for number, feed in enumerate(validators)
+            feed.last_by(phases >> 16 * place & 0xFFFF, first.observed)
+            for place, feed in zip(places, others, strict=False)
         ]
         return encode_proof(first.id, tuple(rounds))
 
@@ -165,6 +182,10 @@ class Feed:
             return time + 1 if found is None else found.transmitted
 
         return bisect_right(range(1, MOST_ROUNDS), time, key=transmitted)
+
+
+def _text(word: bytes) -> str:
+    return bytes(word).rstrip(b"\0").decode()
 
 
 def _view(name: str, inputs: Sequence[str], outputs: Sequence[str]) -> dict[str, Any]:

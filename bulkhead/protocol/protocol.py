@@ -84,7 +84,8 @@ def _recorded(content: Mapping[str, Any], name: str) -> dict[str, Any]:
     if not steps:
         return {}
     settings = steps[f"{name} oracle"]["arguments"][0]
-    feeds = [feed["proxy"] for feed in (settings["primary"], *settings["validators"])]
+    leg = [settings["leg"]] if settings["composition"] else []
+    feeds = [source["at"] for source in (settings["primary"], *settings["validators"], *leg)]
     parts = {part.lower(): steps[part]["address"] for part in ("Operators", "Lens", "Factory")}
     # Its readable arguments are for readers: large integers are strings there.
     create = Abi(artifacts()["Factory"].abi).function("createMarket")

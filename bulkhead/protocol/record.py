@@ -178,11 +178,13 @@ def _hash(data: bytes) -> str:
 
 
 def _readable(value: Any) -> Any:
-    """Arguments as JSON; integers that other readers of JSON would round are strings."""
+    """Arguments as JSON; bytes, and integers that other readers of JSON would round, are strings."""
     if isinstance(value, dict):
         return {key: _readable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_readable(item) for item in value]
+    if isinstance(value, bytes):
+        return "0x" + value.hex()
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 2**53:
         return str(value)
     return value

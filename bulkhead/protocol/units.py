@@ -132,6 +132,8 @@ Price = Annotated[Decimal, Unit(_wad, lambda raw, _: plain(to_decimal(raw, WAD))
 NearPrice = Annotated[Decimal, Unit(_wad, lambda raw, _: plain(Decimal(f"{to_decimal(raw, WAD):.9g}").normalize()))]
 #: Units of the underlying.
 Size = Price
+#: A plain number with 18 decimals.
+Multiple = Price
 #: A fraction, 1 = 100 %; as text in percent.
 Rate = Annotated[Decimal, Unit(_wad, _percent)]
 #: A checksummed address; as text shortened.

@@ -1,1 +1,1 @@
-"""Risk: measurements and calibration in floats. Nothing on chain depends on them."""
+"""Volatility and what margins do with it, in floats: nothing here decides about money."""

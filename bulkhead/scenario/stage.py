@@ -13,7 +13,7 @@ from typing import NamedTuple
 from bulkhead.chain import Address, Contract, LocalChain, Receipt
 from bulkhead.model.oracles.oracle import encode_proof
 from bulkhead.protocol import Deployment, MarketContracts
-from bulkhead.protocol.config import MarketTerms, PerpetualTerms
+from bulkhead.protocol.config import MarketTerms, OracleTerms, PerpetualTerms
 
 DECIMALS = 6
 UNIT = 10**DECIMALS
@@ -131,19 +131,9 @@ class Stage:
         self.markets = {name: self._market(name, feeds[name], price) for name, price in first.items()}
 
     def _market(self, name: str, feed: Contract, price: int) -> Market:
-        settings = {
-            "primary": {"proxy": feed.address, "heartbeat": HEARTBEAT, "minAnswer": 1, "maxAnswer": 10**20},
-            "validators": [],
-            "deviation": WAD // 200,
-            "spread": 0,
-            "quorum": 0,
-            "maxAge": HEARTBEAT,
-            "jumpLimit": JUMP_LIMIT,
-            "sequencer": "0x" + "00" * 20,
-            "grace": 0,
-            "outageLimit": OUTAGE_LIMIT,
-        }
-        oracle = self.deployment.deploy("Oracle", settings)
+        settings = OracleTerms(base=name, heartbeat=HEARTBEAT).encoded(feed.address, 8)
+        changes = {"jumpLimit": JUMP_LIMIT, "outageLimit": OUTAGE_LIMIT}
+        oracle = self.deployment.deploy("Oracle", settings | changes)
         depth = PerpetualTerms(skew_scale=Decimal(max(1, DEPTH * WAD // price)))
         terms = MarketTerms(delay=DELAY, time_to_live=TIME_TO_LIVE)
         parts = self.deployment.perpetual_market(self.token, oracle, terms, depth)

@@ -2,7 +2,8 @@
 pragma solidity ^0.8.28;
 
 /// @title What a market asks of its oracle.
-/// @notice One primary source can prove which of its prices was the first after a moment; validators only check it.
+/// @notice One primary source can prove which of its prices was the first after a moment; validators only check it. A second leg may
+/// turn the primary's price into another unit.
 /// All prices have 18 decimals: collateral per unit of underlying. All times are unix seconds.
 interface IOracle {
     /// @notice No price, or one older than the age limit.
@@ -21,6 +22,20 @@ interface IOracle {
     error PriceJumped(uint256 index, uint256 previous);
     /// @notice The oracle has ended: there is a final price and no other.
     error OracleEnded();
+    /// @notice Too few sources agree, but enough have not been shown that could: show them.
+    error QuorumNotShown(uint256 agreeing, uint256 notShown, uint256 quorum);
+    /// @notice The feed that the price is composed with is silent, or its answer out of bounds.
+    error LegInvalid(uint256 time, int256 answer);
+    /// @notice A source has another number of decimals than was declared.
+    error DecimalsDiffer(address source, uint256 declared, uint256 found);
+    /// @notice A source has no price at all: no round, or no such price id.
+    error SourceSilent(address source);
+    /// @notice A source that cannot prove a first price after a time: a pool, or an aggregator without the phases of its proxy.
+    error CannotBePrimary(uint256 kind);
+    /// @notice Only a price of Pyth is proven by updates.
+    error NotPulled(uint256 source);
+    /// @notice The native value sent is not the fee.
+    error FeeDiffers(uint256 sent, uint256 fee);
     /// @notice A setting of the constructor is out of its range.
     error SettingInvalid(bytes32 setting, uint256 value);
 
@@ -31,16 +46,18 @@ interface IOracle {
     /// @notice The market's oracle is finished; `index` settles every position on it.
     event Ended(uint256 index, uint256 time);
 
-    /// @notice What the primary needs to know later of the moment of a commit (Chainlink: its phase). Reverts in grace and after the end.
+    /// @notice What the primary needs to know later of the moment of a commit (Chainlink: its phase; Pyth: nothing, 1). Reverts in grace and after the end.
     function commitment() external view returns (uint16 phase);
 
     /// @notice The primary's first price observed strictly after `afterTime`, proven to be the first.
     /// @dev Reverts where the proof is wrong or missing, and after the end. `undisputed` is false where the quorum of validators, as
-    /// of `time`, disagrees, where a single source jumped, and with `index` 0 where the answer is invalid: never use `index` then.
+    /// of `time`, disagrees, where a single source or the second leg jumped, and with `index` 0 where an answer is invalid: never use
+    /// `index` then. Whatever is shown, there is one outcome: what could still turn it when shown makes the call revert.
     /// @param phase what `commitment` answered
-    /// @param proof abi.encode(uint80 round) with a single source, else abi.encode(uint80 round, uint80[] validatorRounds), in the
-    /// order of the validators: of each the last round transmitted at or before `time`; the first round of its phase if that came
-    /// later; 0 if the feed is dead. Those after the quorum's last one are not read.
+    /// @param proof abi.encode(uint80 round) with a single source, else abi.encode(uint80 round, uint80[] rounds), in the
+    /// order of the validators, the second leg last: of each the last round transmitted at or before `time`; the first round of its
+    /// phase if that came later; 0 if the feed is dead. Validators after the quorum's last one are not read. The word of a source that
+    /// is not Chainlink's is not read either: its price is proven before, in the same transaction, or remembered by its pool.
     function firstAfter(uint16 phase, uint256 afterTime, bytes calldata proof)
         external
         view
@@ -52,13 +69,14 @@ interface IOracle {
     /// @notice Starts, clears or completes the clock of an outage. Anyone may call it, at any time.
     /// @dev Started when there is no valid price, which also records the last undisputed one; cleared by a valid price observed after
     /// the start. Complete after the limit if the primary was silent throughout, or if somebody called at least every eighth of the
-    /// limit and no valid price was there; otherwise it starts anew. Also follows the validators' proxies to a new phase.
+    /// limit and no valid price was there; otherwise it starts anew. The silence of a source that is only pulled proves nothing. Also
+    /// follows the proxies of validators and of the second leg to a new phase.
     function checkOutage() external returns (bool ended);
 
     /// @notice After the end: the last undisputed index and its time, the same for every position of every market on this oracle.
     function finalPrice() external view returns (bool ended, uint256 index, uint256 time);
 
-    /// @notice Largest silence of the primary, seconds.
+    /// @notice Largest silence of the primary, seconds; of a source that is pulled, how often it is published.
     function heartbeat() external view returns (uint256);
 
     /// @notice How far the true price may lie from the primary's before it speaks, 1e18 = 100 %.

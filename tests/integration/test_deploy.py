@@ -69,6 +69,7 @@ def test_local_on_a_node_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["deploy", "local"]) == 0
     shown = capsys.readouterr().out
     assert "Plan for local" in shown and "Checked on chain" in shown
+    assert "BTC: the index is the price of BTC in USD" in shown
     assert f"{STEPS} transactions sent, 0 found done. Record: deployments/local.json" in shown
     record = recorded()
     assert record["chain_id"] == 31337 and record["compiler"]["version"].startswith("0.8.")
@@ -106,7 +107,7 @@ def test_a_public_network_with_a_key(monkeypatch: pytest.MonkeyPatch, capsys: py
         assert record["deployer"] == DEPLOYER and anvil.nonce(DEPLOYER) == 15
         eth = record["markets"]["ETH"]
         assert eth["token"] == network.token.address
-        assert record["steps"]["ETH oracle"]["arguments"][0]["primary"]["proxy"] == network.markets[0].feed.address
+        assert record["steps"]["ETH oracle"]["arguments"][0]["primary"]["at"] == network.markets[0].feed.address
         assert "https://sepolia.etherscan.io/address/0x" in capsys.readouterr().out
 
         assert main(["deploy", "sepolia", "--yes", "--verify"]) == 1

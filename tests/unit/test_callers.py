@@ -30,7 +30,10 @@ CONTRACTS = (
     "Oracle",
     "Perpetual",
     "FixedMargin",
+    "VolatilityFeed",
+    "VolatilityMargin",
     "Lens",
+    "Upkeep",
 )
 OPEN, CLOSE, RAISE, REMOVE = range(4)  # actions of a grant
 EVERY_ACTION = 0b1111
@@ -97,7 +100,9 @@ class Stage(World):
         self.next_of_cradle = to_address(keccak(b"\xd6\x94" + to_bytes(self.cradle.address) + b"\4")[12:])
         self.contracts = {"Market": self.market, "Pool": self.pool, "PositionVault": self.vault}
         self.contracts |= {"Factory": self.factory, "Cradle": self.cradle}
-        self.contracts |= {"Operators": self.operators, "Oracle": self.oracle}
+        self.contracts |= {"Operators": self.operators, "Oracle": self.oracle, "Upkeep": deployment.deploy("Upkeep")}
+        self.volatility = deployment.volatility_feed(self.oracle)
+        self.contracts["VolatilityFeed"] = self.volatility
         contract = deployment.deploy("WalletMock")
         at = {"trader": self.trader, "keeper": self.keeper, "provider": self.provider}
         at |= {name: chain.new_account(name) for name in (OPERATOR, OUT_OF_SCOPE, EXPIRED)}
@@ -166,6 +171,7 @@ class Stage(World):
                 for m in (self.perpetual, self.dated)
             ],
             (self.pool.call.totalSupply(), self.pool.call.dueExits(), self.pool.call.exitOf(0)),
+            self.volatility.call.state(),
             [self.pool.call.balanceOf(account) for account in accounts],
             [self.pool.call.allowance(account, self.at["contract"]) for account in accounts],
             [
@@ -215,6 +221,12 @@ def ended(s: Stage) -> None:
         s.wait(3_700)
         s.oracle.send.checkOutage()
     assert s.oracle.call.finalPrice()[0]
+
+
+def point_due(s: Stage) -> None:
+    """A price after the next grid time of the volatility feed."""
+    s.chain.set_time(s.volatility.call.due().time)
+    s.price(PRICE)
 
 
 def closed_while_blocked(s: Stage) -> None:
@@ -303,6 +315,11 @@ def no_allowance(amount: int) -> Refusal:
     return lambda s, caller: ("ERC20InsufficientAllowance", (s.at[caller], 0, amount))
 
 
+def not_pulled(s: Stage, caller: str) -> Error:
+    """This oracle is on a push feed; where there is Pyth, everybody may."""
+    return "NotPulled", (0,)
+
+
 def came_from_itself(s: Stage, caller: str) -> Error:
     """A vault pays margin to itself: nothing arrives."""
     held = s.balance(s.position)
@@ -333,6 +350,11 @@ def nobody(s: Stage, caller: str) -> Error:
 
 def leg(s: Stage) -> dict[str, int]:
     return s.leg(10 * ONE, 2_000, 5_000)
+
+
+def outage_step(s: Stage) -> tuple[str, int, bytes]:
+    """What a keeper's contract may do like anybody."""
+    return s.oracle.address, 0, s.oracle.encode.checkOutage()
 
 
 def flow(s: Stage) -> dict[str, Any]:
@@ -400,6 +422,10 @@ ROWS = (
     Row("Market.closeAtReserve", far_up, lambda s: (s.position,), EVERYBODY),
     Row("Market.settle", ended, lambda s: ([s.position],), EVERYBODY),
     Row("Oracle.checkOutage", silence, lambda s: (), EVERYBODY),
+    Row("Oracle.prove", nothing, lambda s: (0, 1, []), frozenset(), not_pulled),
+    Row("Upkeep.run", silence, lambda s: ([outage_step(s)], []), EVERYBODY),
+    Row("VolatilityFeed.update", point_due, lambda s: (s.proof(),), EVERYBODY),
+    Row("VolatilityFeed.skip", lambda s: s.wait(8 * 3_600), lambda s: (), EVERYBODY),
     Row("Factory.createMarket", nothing, lambda s: ({**s.perpetual.config, "delay": 13},), EVERYBODY),
     # liquidity: in with one's own tokens, out with one's own shares
     Row("Pool.deposit", nothing, lambda s: (cost(s), s.keeper), OTHERS, entered_from_itself),

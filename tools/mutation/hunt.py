@@ -183,7 +183,7 @@ class Hunt:
                 except EOFError:
                     by, broken = None, ("the process",)
                 process.join()
-                if process.exitcode == -signal.SIGALRM:
+                if process.exitcode == -signal.SIGPROF:
                     by, broken = TIME, ()
                 self.verdicts[number] = verdict = Verdict(by, time.monotonic() - began, tuple(broken))
                 for place, item in enumerate(self._items):
@@ -241,7 +241,7 @@ def _run(item: pytest.Item, following: pytest.Item | None) -> None:
 
 def _within(seconds: float) -> None:
     """This process ends if what begins now takes too long."""
-    signal.alarm(PATIENCE + int(SLOWER * seconds))
+    signal.setitimer(signal.ITIMER_PROF, PATIENCE + SLOWER * seconds)  # of the processor: others may be at work
 
 
 def _silence() -> None:

@@ -263,12 +263,12 @@ def unpacked(words: Words) -> Series:
     """The series of such words."""
     sizes, carry, long, short = words
     return Series(
-        wrap(sizes, 64),
-        wrap(sizes >> 64, 64),
-        wrap(sizes >> 128, 64),
+        sizes & MAX_UINT64,
+        sizes >> 64 & MAX_UINT64,
+        sizes >> 128 & MAX_UINT64,
         sizes >> 192,
         wrap_signed(carry, 72),
-        wrap(carry >> 72, 64),
+        carry >> 72 & MAX_UINT64,
         wrap_signed(carry >> 136, 40),
         wrap(carry >> 176, 40),
         wrap(carry >> 216, 32),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
-from bulkhead.model.oracles.errors import PriceNotThereYet, ProofInvalid, SettingInvalid
+from bulkhead.model.oracles.errors import DecimalsDiffer, PriceNotThereYet, ProofInvalid, SettingInvalid, SourceSilent
 from bulkhead.model.oracles.feed import FeedProxy, RoundData
+from bulkhead.model.oracles.source import Bounds, Feed, Kind, Round, SourceConfig
 
 #: Rounds that a search without a proof looks at.
 WALK = 32
@@ -14,67 +14,32 @@ WALK = 32
 _UINT64, _UINT80, _UINT128 = (1 << 64) - 1, (1 << 80) - 1, (1 << 128) - 1
 
 
-@dataclass(frozen=True)
-class Config:
-    """A feed as its oracle is given it."""
-
-    proxy: FeedProxy
-    heartbeat: int
-    min_answer: int
-    max_answer: int
-
-
-class Feed(NamedTuple):
-    """A pinned feed."""
-
-    proxy: FeedProxy
-    heartbeat: int
-    scale: int
-
-
-class Bounds(NamedTuple):
-    """Answers at or beyond these are invalid."""
-
-    smallest: int
-    largest: int
-
-
-class Round(NamedTuple):
-    """`index` is 0 where the answer is invalid, `observed` where the round does not exist."""
-
-    id: int
-    answer: int = 0
-    index: int = 0  # type: ignore[assignment]  # shadows tuple.index, which nobody needs
-    observed: int = 0
-    transmitted: int = 0
-
-
-def pin(config: Config) -> tuple[Feed, Bounds]:
-    """Checks a configuration against the feed and pins its decimals. Raises SettingInvalid."""
-    decimals = config.proxy.decimals
-    if config.proxy.failing or decimals not in (8, 18):
-        raise SettingInvalid("decimals", 0 if config.proxy.failing else decimals)
+def pin(config: SourceConfig, now: int) -> tuple[Feed, Bounds]:
+    """Checks a configuration against the feed and pins it: its decimals are those declared, and it has spoken."""
+    decimals = 0 if config.at.failing else config.at.decimals
+    if decimals != config.decimals:
+        raise DecimalsDiffer(config.at, config.decimals, decimals)
+    if decimals not in (8, 18):
+        raise SettingInvalid("decimals", decimals)
     if config.heartbeat == 0:
         raise SettingInvalid("heartbeat", 0)
-    scale = 1 if decimals == 18 else 10**10
-    if config.max_answer <= config.min_answer or config.max_answer > _UINT128 // scale:
-        raise SettingInvalid("maxAnswer", config.max_answer)
-    return Feed(config.proxy, config.heartbeat, scale), Bounds(config.min_answer, config.max_answer)
-
-
-def heartbeat(feed: Feed) -> int:
-    """Largest silence, seconds."""
-    return feed.heartbeat
+    if config.largest <= config.smallest or config.largest > _UINT128 // 10 ** (18 - decimals):
+        raise SettingInvalid("largest", config.largest)
+    feed = Feed(Kind.CHAINLINK, config.at, config.heartbeat, decimals, config.composed)
+    bounds = Bounds(config.smallest, config.largest)
+    if newest(feed, bounds, now).observed == 0:
+        raise SourceSilent(config.at)
+    return feed, bounds
 
 
 def phase(feed: Feed) -> int:
     """The phase in use now; 0 where the proxy does not answer."""
-    return feed.proxy.phase_id() or 0
+    return feed.at.phase_id() or 0
 
 
 def newest(feed: Feed, bounds: Bounds, now: int) -> Round:
     """The newest round."""
-    data = feed.proxy.latest_round_data()
+    data = feed.at.latest_round_data()
     return _round(feed, bounds, data, data[0] if data else 0, now)
 
 
@@ -82,7 +47,7 @@ def round(feed: Feed, bounds: Bounds, id: int, now: int) -> Round:
     """The round of this id; `observed` is 0 where there is none."""
     if id < 0 or id & _UINT64 == 0 or id > _UINT80:
         return Round(id)
-    return _round(feed, bounds, feed.proxy.get_round_data(id), id, now)
+    return _round(feed, bounds, feed.at.get_round_data(id), id, now)
 
 
 def preceding(feed: Feed, bounds: Bounds, r: Round, now: int) -> Round:
@@ -106,10 +71,10 @@ def first_after(feed: Feed, bounds: Bounds, phase_: int, after_time: int, id: in
         before = preceding(feed, bounds, before, now)
 
 
-def as_of(feed: Feed, bounds: Bounds, phase_: int, time: int, id: int, now: int) -> int:
-    """The last index of the phase on chain at or before `time`; 0: invalid, or too old. Raises ProofInvalid."""
+def as_of(feed: Feed, bounds: Bounds, phase_: int, time: int, id: int, now: int) -> Round:
+    """The last round of the phase on chain at or before `time`; index 0: invalid, or too old. Raises ProofInvalid."""
     if id == 0 and newest(feed, bounds, now).observed == 0 and round(feed, bounds, phase_ << 64 | 1, now).observed == 0:
-        return 0
+        return Round()
     if id >> 64 != phase_:
         raise ProofInvalid(id, time)
     last = round(feed, bounds, id, now)
@@ -118,30 +83,30 @@ def as_of(feed: Feed, bounds: Bounds, phase_: int, time: int, id: int, now: int)
     if last.transmitted > time:
         if id & _UINT64 != 1:
             raise ProofInvalid(id, time)
-        return 0
+        return last._replace(index=0)
     next_ = round(feed, bounds, id + 1, now)
-    if (time >= now) if next_.observed == 0 else (next_.transmitted <= time):
+    if time >= now if next_.observed == 0 else next_.transmitted <= time:
         raise ProofInvalid(id, time)
-    return _alive(feed, last, time)
+    return _expired(feed, last, time)
 
 
-def find_as_of(feed: Feed, bounds: Bounds, phase_: int, time: int, now: int) -> int:
-    """The same without a proof, by walking back from the newest round; 0 where that takes too long."""
+def find_as_of(feed: Feed, bounds: Bounds, phase_: int, time: int, now: int) -> Round:
+    """The same without a proof, by walking back from the newest round; an empty one where that takes too long."""
     last = newest(feed, bounds, now)
     if last.id >> 64 != phase_:
-        return 0
+        return Round()
     for _ in range(WALK):
         if last.observed == 0:
             break
         if last.transmitted <= time:
-            return _alive(feed, last, time)
+            return _expired(feed, last, time)
         last = preceding(feed, bounds, last, now)
-    return 0
+    return Round()
 
 
-def current(feed: Feed, bounds: Bounds, now: int) -> int:
-    """The index now on chain; 0 where it is invalid or older than the heartbeat."""
-    return _alive(feed, newest(feed, bounds, now), now)
+def current(feed: Feed, bounds: Bounds, now: int) -> Round:
+    """The newest round; its index is 0 where it is invalid or older than the heartbeat."""
+    return _expired(feed, newest(feed, bounds, now), now)
 
 
 def uptime(proxy: FeedProxy, now: int) -> tuple[bool, int]:
@@ -152,8 +117,9 @@ def uptime(proxy: FeedProxy, now: int) -> tuple[bool, int]:
     return data[1] == 0 and 0 != data[2] <= now, data[2]
 
 
-def _alive(feed: Feed, last: Round, time: int) -> int:
-    return last.index if last.observed != 0 and time - last.transmitted <= heartbeat(feed) else 0
+def _expired(feed: Feed, last: Round, time: int) -> Round:
+    silent = last.observed == 0 or time - last.transmitted > feed.heartbeat
+    return last._replace(index=0) if silent else last
 
 
 def _refuse(feed: Feed, bounds: Bounds, phase_: int, after_time: int, id: int, now: int) -> NoReturn:
@@ -167,5 +133,5 @@ def _round(feed: Feed, bounds: Bounds, data: RoundData | None, id: int, now: int
     if data is None or data[3] > now:
         return Round(id)
     _, answer, started_at, updated_at, _ = data
-    index = answer * feed.scale if bounds.smallest < answer < bounds.largest else 0
+    index = answer * 10 ** (18 - feed.decimals) if bounds.smallest < answer < bounds.largest else 0
     return Round(id, answer, index, min(started_at, updated_at), updated_at)

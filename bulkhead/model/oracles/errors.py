@@ -37,6 +37,34 @@ class OracleEnded(ModelError):
     """There is a final price and no other."""
 
 
+class QuorumNotShown(ModelError):
+    """agreeing, notShown, quorum: too few agree, but enough have not been shown that could."""
+
+
+class LegInvalid(ModelError):
+    """time, answer: the feed that the price is composed with is silent, or its answer out of bounds."""
+
+
+class DecimalsDiffer(ModelError):
+    """source, declared, found: a source has another number of decimals than was declared."""
+
+
+class SourceSilent(ModelError):
+    """source: it has no price at all."""
+
+
+class CannotBePrimary(ModelError):
+    """kind: a source of this kind cannot prove a first price after a time."""
+
+
+class NotPulled(ModelError):
+    """source: only a price of Pyth is proven by updates."""
+
+
+class FeeDiffers(ModelError):
+    """sent, fee: the native value sent is not the fee."""
+
+
 class SettingInvalid(ModelError):
     """setting, value: a setting of the constructor is out of its range; the setting is a bytes32."""
 

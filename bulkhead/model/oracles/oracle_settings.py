@@ -4,20 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 
-from bulkhead.model.oracles.chainlink_source import Config
-from bulkhead.model.oracles.errors import SettingInvalid
+from bulkhead.model.oracles.errors import CannotBePrimary, SettingInvalid
 from bulkhead.model.oracles.feed import FeedProxy
+from bulkhead.model.oracles.source import Kind, SourceConfig
 
 ONE = 10**18
+
+
+class Composition(IntEnum):
+    """What the second leg does to the primary's price."""
+
+    NONE = 0
+    DIVIDE = 1
+    MULTIPLY = 2
 
 
 @dataclass(frozen=True)
 class OracleSettings:
     """What an oracle is built from; see the Solidity struct. Rates have 18 decimals, times are seconds."""
 
-    primary: Config
-    validators: Sequence[Config]
+    base: bytes
+    quote: bytes
+    primary: SourceConfig
+    validators: Sequence[SourceConfig]
+    leg: SourceConfig | None
+    composition: Composition
     deviation: int
     spread: int
     quorum: int
@@ -29,8 +42,16 @@ class OracleSettings:
 
     def check(self) -> None:
         """Raises SettingInvalid for the first setting out of its range."""
-        n = len(self.validators)
-        if n > 4 or n % 2 == 1:
+        n, composed = len(self.validators), self.composition != Composition.NONE
+        if not self.base.rstrip(b"\0"):
+            raise SettingInvalid("base", 0)
+        if not self.quote.rstrip(b"\0"):
+            raise SettingInvalid("quote", 0)
+        if self.primary.kind == Kind.UNISWAP:
+            raise CannotBePrimary(Kind.UNISWAP)
+        if composed and self.leg is not None and self.leg.kind != Kind.CHAINLINK:
+            raise SettingInvalid("leg", self.leg.kind)
+        if n > (2 if composed else 4) or n % 2 == 1 or (n == 0 and self.primary.kind != Kind.CHAINLINK):
             raise SettingInvalid("validators", n)
         if (self.quorum != 0) if n == 0 else (self.quorum == 0 or self.quorum >= n):
             raise SettingInvalid("quorum", self.quorum)
@@ -38,7 +59,7 @@ class OracleSettings:
             raise SettingInvalid("deviation", self.deviation)
         if n != 0 and not 0 < self.spread < ONE:
             raise SettingInvalid("spread", self.spread)
-        if n == 0 and not 0 < self.jump_limit < ONE:
+        if (n == 0 or composed) and not 0 < self.jump_limit < ONE:
             raise SettingInvalid("jumpLimit", self.jump_limit)
         if self.max_age == 0:
             raise SettingInvalid("maxAge", 0)

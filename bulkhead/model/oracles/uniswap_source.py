@@ -8,6 +8,7 @@ from typing import NamedTuple
 from bulkhead.model.libraries import tick_price
 from bulkhead.model.libraries.tick_price import MAX_TICK
 from bulkhead.model.oracles.errors import SettingInvalid
+from bulkhead.model.oracles.source import Bounds
 from bulkhead.model.oracles.uniswap_pool import UniswapPool
 
 _UINT32 = (1 << 32) - 1
@@ -34,13 +35,6 @@ class Feed(NamedTuple):
     inverted: bool
     decimals: int
     other_decimals: int
-
-
-class Bounds(NamedTuple):
-    """An index at or beyond these is invalid."""
-
-    smallest: int
-    largest: int
 
 
 def pin(c: Config, now: int) -> tuple[Feed, Bounds]:

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from bulkhead.cli import main
-from bulkhead.fuzz import Machine, Pair, World, campaign
+from bulkhead.fuzz import Difference, Machine, ModelAlone, Pair, World, campaign
 from bulkhead.fuzz.campaign import Campaign, Failure, Plan, Report, history, load, play, play_batch, save, shrink
+from bulkhead.invariants import State
 from bulkhead.model.libraries import book, position_math
 from bulkhead.model.market import Market
 from bulkhead.model.pool import Pool
@@ -93,6 +94,33 @@ def test_a_broken_invariant_is_a_failure(machine: Machine, monkeypatch: pytest.M
     monkeypatch.setattr("bulkhead.invariants.INVARIANTS", [never])
     story = play(machine, history(1, 0, 50))
     assert story is not None and f"  {never.id}: {never.sentence}\n    never holds" in story
+
+
+def test_what_a_state_takes_over_is_what_counting_anew_gives(machine: Machine) -> None:
+    machine.begin()
+    (twin,), open_ = machine.pair.twins, 0
+    for word in history(1, 4, 200):
+        machine.step(word)
+        if twin.sound is not None and twin.state is twin.sound:
+            anew, open_ = State.of(twin.model), max(open_, len(twin.state.open()))
+            assert twin.state.sums == anew.sums
+            assert not anew.index or twin.state.equities == anew.equities
+    assert open_ > 3
+
+
+def test_the_end_of_a_history_counts_everything_anew() -> None:
+    """A margin that changes inside of a position is seen by no identity: no step looks at what is the same object."""
+    machine = Machine(ModelAlone())
+    machine.begin()
+    for word in history(1, 4, 200):
+        machine.step(word)
+    pair = machine.pair
+    pair.finish()
+    _, p = pair.twins[0].state.open()[0]
+    object.__setattr__(p, "margin", p.margin + 256)
+    with pytest.raises(Difference, match="end breaks") as told:
+        pair.finish()
+    assert "BOOK-3: " in str(told.value) and "SAFE-1: " in str(told.value)
 
 
 def campaign_invariants() -> list[Any]:

@@ -11,6 +11,7 @@ import pytest
 from bulkhead.build import artifacts
 from bulkhead.chain import Contract, RevmChain
 from bulkhead.model.margin.depth_feed import DepthFeed
+from bulkhead.model.oracles.uniswap_pool import UniswapPool
 from tests.differential.answers import answer_of
 from tests.uniswap import Pool, Uniswap
 
@@ -172,16 +173,24 @@ def observed(tick: int, seconds_per_liquidity: int) -> bytes:
     return bytes.fromhex("610100600c5f396101005ff3") + data
 
 
-@pytest.mark.parametrize("inverted", [False, True])
-def test_a_pool_that_misbehaves_has_no_depth_and_no_answer_makes_it_revert(stage: Stage, inverted: bool) -> None:
-    feed, _ = stage.feed(inverted, E18)
+def test_a_pool_that_misbehaves_has_no_depth(stage: Stage) -> None:
+    contract, _ = stage.feed()
     for code in (b"", b"\xfe", bytes.fromhex("5f5ffd"), observed(0, 0), observed(887_273, 1)):
         stage.chain.set_code(stage.pool.address, code)
-        assert feed.call.depth() == 0
-    deepest = []
-    for tick in (-887_272, 887_272):
-        stage.chain.set_code(stage.pool.address, observed(tick, 1))
-        deepest.append(feed.call.depth())
-        stage.chain.set_code(stage.pool.address, observed(tick, 2**160 - 1))
-        assert feed.call.depth() < deepest[-1]
-    assert max(deepest) > 2**180
+        assert contract.call.depth() == 0
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+@pytest.mark.parametrize("tick", [-887_272, -1, 0, 1, 887_272])
+def test_at_the_ends_of_what_a_pool_can_say(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, inverted: bool, tick: int
+) -> None:
+    """Nothing overflows, and liquidity counts as a pool can hold it: 128 bits."""
+    feed = stage.feed(inverted, E18)
+    depths = []
+    for seconds_per_liquidity in (1, WINDOW, WINDOW + 1, 2**128, 2**160 - 1):
+        stage.chain.set_code(stage.pool.address, observed(tick, seconds_per_liquidity))
+        sums = (tick * WINDOW, seconds_per_liquidity)
+        monkeypatch.setattr(UniswapPool, "observe", lambda _, now, ago, sums=sums: (0, 0) if ago else sums)
+        depths.append(stage.depth(feed))
+    assert depths == sorted(depths, reverse=True) and depths[0] == depths[1] > depths[2] > 2**60

@@ -18,10 +18,12 @@ DAY = 86_400
 
 def world(validators: int = 0, **build: Any) -> World:
     """Two rounds of every feed at 2000, a minute apart, then the oracle."""
-    w = World(validators, sequencer=build.pop("sequencer", False), decimals=build.pop("decimals", 8))
+    w = World(validators, **{key: build.pop(key) for key in ("sequencer", "decimals", "composition") if key in build})
     w.all(2000)
     w.wait(60)
     w.all(2000)
+    if "primary" in build:
+        build["primary"] = w.config(w.primary, **build["primary"])
     return w.build(**build)
 
 
@@ -44,9 +46,11 @@ def world(validators: int = 0, **build: Any) -> World:
         (0, {"jumpLimit": E18}, "jumpLimit"),
         (0, {"maxAge": 0}, "maxAge"),
         (0, {"outageLimit": HEARTBEAT, "maxAge": HEARTBEAT}, "outageLimit"),
-        (0, {"primary": {"heartbeat": 0, "minAnswer": 0, "maxAnswer": NO_MAX}}, "heartbeat"),
-        (0, {"primary": {"heartbeat": 1, "minAnswer": 5, "maxAnswer": 5}}, "maxAnswer"),
-        (0, {"primary": {"heartbeat": 1, "minAnswer": 0, "maxAnswer": NO_MAX + 1}}, "maxAnswer"),
+        (0, {"base": bytes(32)}, "base"),
+        (0, {"quote": bytes(32)}, "quote"),
+        (0, {"primary": {"heartbeat": 0}}, "heartbeat"),
+        (0, {"primary": {"smallest": 5, "largest": 5}}, "largest"),
+        (0, {"primary": {"largest": NO_MAX + 1}}, "largest"),
     ],
 )
 def test_setting_out_of_range(validators: int, changes: dict[str, Any], name: str) -> None:
@@ -55,6 +59,9 @@ def test_setting_out_of_range(validators: int, changes: dict[str, Any], name: st
     value = changes.get(name, validators)
     if "primary" in changes:
         value = changes["primary"][name]
+        changes = {"primary": w.config(w.primary, **changes["primary"])}
+    if isinstance(value, bytes):
+        value = 0
     assert w.build_error(**changes) == ("SettingInvalid", (name.encode().ljust(32, b"\0"), value))
 
 
@@ -82,6 +89,14 @@ def test_row_22_decimals_other_than_8_and_18_are_refused(decimals: int) -> None:
     assert World(decimals=decimals).build_error() == ("SettingInvalid", (b"decimals".ljust(32, b"\0"), decimals))
 
 
+@pytest.mark.parametrize(("decimals", "declared"), [(8, 18), (18, 8), (8, 6)])
+def test_row_22_a_feed_with_other_decimals_than_declared(decimals: int, declared: int) -> None:
+    w = World(decimals=decimals)
+    w.all(2000)
+    config = w.config(w.primary, decimals=declared, largest=10**20)
+    assert w.build_error(primary=config) == ("DecimalsDiffer", (w.primary.mock.address, declared, decimals))
+
+
 @pytest.mark.parametrize("decimals", [8, 18])
 def test_row_22_the_index_has_18_decimals_whatever_the_feed(decimals: int) -> None:
     assert world(decimals=decimals).ask("latest")[0] == 2000 * E18
@@ -89,13 +104,14 @@ def test_row_22_the_index_has_18_decimals_whatever_the_feed(decimals: int) -> No
 
 def test_a_dead_feed_at_birth() -> None:
     w = World()
+    w.all(2000)
     w.primary.fail()
-    assert w.build_error()[0] == "SettingInvalid"
+    assert w.build_error() == ("DecimalsDiffer", (w.primary.mock.address, 8, 0))
 
 
 def test_no_price_at_birth() -> None:
     w = World()
-    assert w.build_error() == ("PriceInvalid", (0,))
+    assert w.build_error() == ("SourceSilent", (w.primary.mock.address,))
     w.primary.push(2000)  # the first of a phase: nothing confirms it
     assert w.build_error() == ("PriceInvalid", (2000 * E8,))
 
@@ -227,7 +243,7 @@ def test_a_round_of_the_future_does_not_exist_yet() -> None:
 
 @pytest.mark.parametrize("answer", [-1, 0, 100, 5000, 6000])
 def test_row_8_an_answer_at_the_bound_of_its_feed_is_invalid(answer: int) -> None:
-    w = world(primary={"heartbeat": HEARTBEAT, "minAnswer": 100 * E8, "maxAnswer": 5000 * E8})
+    w = world(primary={"smallest": 100 * E8, "largest": 5000 * E8})
     t = w.now
     w.wait(10)
     r = w.primary.push(answer)
@@ -359,7 +375,7 @@ def test_each_validator_has_a_feed_and_bounds_of_its_own(right: int) -> None:
     w.all(2000)
     configs = w.settings()["validators"]
     for other in set(range(4)) - {right}:
-        configs[other]["maxAnswer"] = 1
+        configs[other]["largest"] = 1
     w.build(validators=configs, quorum=1)
     t = w.now
     w.wait(60)

@@ -290,15 +290,25 @@ def test_what_is_no_pool(stage: Stage) -> None:
     stage.uniswap.factory.send.createPool(token0.address, token1.address, 3_000)
     address = stage.uniswap.factory.call.getPool(token0.address, token1.address, 3_000)
     assert told(address) == setting("cardinality", 0)
-    # Something that has slots and tokens, and does not observe; or has no tokens; or tokens that are none.
+    # Something that answers every question with zeros: as many bytes as a pool, or one less.
     address = stage.chain.new_account("no pool")
+    stage.chain.set_code(address, bytes.fromhex("60e05ff3"))
+    assert told(address) == setting("cardinality", 0)
+    stage.chain.set_code(address, bytes.fromhex("60df5ff3"))
+    assert told(address) == setting("pool", int(address, 16))
+    # Something that has slots and tokens, and does not observe; or has no tokens; or tokens that are none.
     words = {"slot0()": (0, 0, 0, 60_000, 0, 0, 1), "token0()": (int(token0.address, 16),)}
     stage.chain.set_code(address, code_of({**words, "token1()": (int(token1.address, 16),)}))
     assert told(address) == setting("remember", REMEMBER)
     stage.chain.set_code(address, code_of(words))
     assert told(address) == setting("pool", int(address, 16))
+    stage.chain.set_code(address, code_of({**words, "token1()": bytes.fromhex("601f5ff3")}))  # 31 bytes
+    assert told(address) == setting("pool", int(address, 16))
     stage.chain.set_code(address, code_of({**words, "token1()": (5,)}))
     assert told(address) == setting("token", 5)
+    stage.chain.set_code("0x" + "5" * 40, code_of({"decimals()": bytes.fromhex("601f5ff3")}))
+    stage.chain.set_code(address, code_of({**words, "token1()": (0x5555555555555555555555555555555555555555,)}))
+    assert told(address) == setting("token", 0x5555555555555555555555555555555555555555)
 
 
 def test_the_model_refuses_a_pool_that_does_not_answer(stage: Stage) -> None:

@@ -86,6 +86,7 @@ BAD = {
     "9C7238": ("9C72", "is not an address"),
     'source = "https://docs.chain.link"': ("", "source has to be the https:// page that names this address"),
     'description = "ETH / USD"': ('description = "ETH / USD"\nmock_price = 1', "mock_price is for a local chain only"),
+    "ETH / USD": ("BTC / USD", "market ETH: the oracle is for ETH / USD, its feed is described as BTC / USD"),
     'address = "0x1c7D4B196Cb0C7B01d743Fbc6116a902379C7238"': ("", r"\[token\]: give address and source"),
     "[markets.feed]": ("[markets.feed]\ndecimals = 6", "decimals is 6; feeds have 8 or 18"),
     "[[markets]]": ("[markets]", "there is no market"),

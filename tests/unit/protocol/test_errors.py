@@ -428,7 +428,7 @@ def test_parts_with_wrong_parameters(door: Door, deployment: Deployment) -> None
     name, told = sentence_of(lambda: deployment.deploy("Perpetual", terms))
     assert (name, told) == (
         "ParameterInvalid",
-        "The instrument's skewScale of 0 (1e18 = 100 %) is out of its range.",
+        "The skewScale of 0 (rates: 1e18 = 100 %) is out of its range.",
     )
     terms_of_oracle = OracleTerms(jump_limit=Decimal(2))
     name, told = sentence_of(lambda: deployment.oracle(door.feed.address, terms_of_oracle))

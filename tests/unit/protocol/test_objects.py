@@ -17,7 +17,9 @@ from bulkhead.build import artifacts, ast
 from bulkhead.chain import AnvilChain, Web3Chain
 from bulkhead.cli import main
 from bulkhead.model.interfaces.market import Action, ExitKind, OrderKind, Status, VoidReason
-from bulkhead.protocol import Deployment, Leg, Market, Oracle, Refused, errors
+from bulkhead.model.oracles.oracle_settings import Composition
+from bulkhead.protocol import Deployment, Leg, Market, Oracle, OracleTerms, Refused, errors
+from bulkhead.protocol.config import source, text32
 from bulkhead.protocol.events import (
     ENDS,
     WHY,
@@ -503,19 +505,9 @@ def three_feeds(door: Door) -> tuple[Door, list[Any]]:
     feeds[2].send.newPhase()
     for _ in range(2):
         say(door, feeds, 2_000)
-    config = {"heartbeat": 3_600, "minAnswer": 1, "maxAnswer": 10**20}
-    settings = {
-        "primary": config | {"proxy": feeds[0].address},
-        "validators": [config | {"proxy": feed.address} for feed in feeds[1:]],
-        "deviation": E18 // 200,
-        "spread": E18 // 100,
-        "quorum": 1,
-        "maxAge": 3_600,
-        "jumpLimit": 0,
-        "sequencer": "0x" + "00" * 20,
-        "grace": 0,
-        "outageLimit": 86_400,
-    }
+    primary, *others = (feed.address for feed in feeds)
+    agreement = {"validators": [source(feed) for feed in others], "spread": E18 // 100, "quorum": 1}
+    settings = OracleTerms().encoded(primary, 8) | agreement
     contract = deployment.deploy("Oracle", settings)
     oracle = Oracle(chain, contract.address, [feed.address for feed in feeds])
     made = deployment.perpetual_market(door.token, contract)
@@ -688,5 +680,32 @@ def test_markets_by_name() -> None:
     assert [market.oracle.latest().price for market in protocol.markets.values()] == [2_000, 61_000]
     oracle = protocol.market("ETH").oracle
     assert (oracle.heartbeat, oracle.deviation) == (3_600, Decimal("0.005"))
+    assert (oracle.base, oracle.quote) == ("ETH", "USD")
     with pytest.raises(ValueError, match="this feed cannot move in small steps"):
         protocol.set_price(0, "ETH")
+
+
+def test_proof_with_a_second_leg(door: Door) -> None:
+    deployment = Deployment(door.protocol.chain)
+    feeds = [deployment.deploy("FeedProxyMock", 8) for _ in range(2)]
+    for _ in range(2):
+        compose(door, feeds, 2_000)
+    primary, leg = (feed.address for feed in feeds)
+    composed = {"leg": source(leg), "composition": Composition.DIVIDE, "quote": text32("USDC")}
+    contract = deployment.deploy("Oracle", OracleTerms().encoded(primary, 8) | composed)
+    oracle = Oracle(door.protocol.chain, contract.address, [primary, leg])
+    assert (oracle.quote, oracle.latest().price) == ("USDC", 2_000)
+    after = door.protocol.chain.timestamp
+    for price in (2_010, 2_020):
+        compose(door, feeds, price)
+    door.protocol.wait(1)
+    proof = oracle.prove(lambda proof: oracle.contract.call.firstAfter(1, after, proof))
+    assert contract.call.firstAfter(1, after, proof)[0] == 2_010 * E18
+
+
+def compose(door: Door, feeds: list[Any], price: int) -> None:
+    """The leg says 1, a minute later the primary its price."""
+    for feed, answer in zip(reversed(feeds), (1, price), strict=True):
+        door.protocol.wait(60)
+        now = door.protocol.chain.timestamp
+        feed.send.push(answer * 10**8, now, now)
