@@ -7,7 +7,7 @@ SETUP  := $(VENV)/.installed
 PROVER := .venv-halmos
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test demo bench-gas bench-fuzz fuzz campaign profit risk latency coverage faults hunt mutation prove lint lint-python lint-solidity slither sizes format clean
+.PHONY: help setup build test demo bench-gas bench-options bench-fuzz fuzz campaign profit risk latency coverage faults hunt mutation prove lint lint-python lint-solidity slither sizes format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,10 @@ demo: setup ## a local market from deployment to liquidation
 
 bench-gas: setup ## gas of every user call
 	$(PY) benchmarks/gas.py
+
+bench-options: setup ## gas and errors of option prices on chain; half a minute, fails above a target
+	@$(PY) -m bulkhead.build --quiet
+	$(PY) benchmarks/options.py
 
 bench-fuzz: setup ## calls per second of the fuzzer, of forge's invariants on the same, and of ape; five minutes
 	@$(PY) -m bulkhead.build --quiet

@@ -21,7 +21,7 @@ RESULT = build.ROOT / "benchmarks" / "coverage.json"
 # Tests of the chains and of this tool run no core; those of the door and of the whole system are there for other ends.
 ELSEWHERE = ("tests/unit/chain", "tests/unit/coverage", "tests/unit/protocol", "tests/unit/scenario")
 ELSEWHERE += ("tests/unit/fuzz", "tests/unit/mutation", "tests/unit/test_readme.py", "tests/integration", "tests/ape")
-ELSEWHERE += ("tests/invariants",)
+ELSEWHERE += ("tests/invariants", "tests/unit/options")  # of the twin, and of the gas of the shipped build
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-n", "2", "-p", "tools.coverage.plugin", "-p", "no:cacheprovider"]
 PYTEST += ["--hypothesis-seed=0", *(f"--ignore={folder}" for folder in ELSEWHERE), "tests"]
 
