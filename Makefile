@@ -7,7 +7,7 @@ SETUP  := $(VENV)/.installed
 PROVER := .venv-halmos
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test demo bench-gas bench-options bench-fuzz fuzz campaign profit risk latency coverage faults hunt mutation prove lint lint-python lint-solidity slither sizes format clean
+.PHONY: help setup build test demo bench-gas bench-options bench-fuzz bench-keeper fuzz campaign profit risk latency coverage faults hunt mutation prove lint lint-python lint-solidity slither sizes format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,10 @@ bench-options: setup ## gas and errors of option prices on chain; half a minute,
 bench-fuzz: setup ## calls per second of the fuzzer, of forge's invariants on the same, and of ape; five minutes
 	@$(PY) -m bulkhead.build --quiet
 	$(PY) benchmarks/fuzz.py
+
+bench-keeper: setup ## a million positions in a keeper's index, and 12,000 vaults liquidated on a node; some ten minutes
+	@$(PY) -m bulkhead.build --quiet
+	$(PY) benchmarks/keeper.py
 
 fuzz: setup ## random histories against the model and every invariant, for a minute
 	@$(PY) -m bulkhead.build --quiet

@@ -14,6 +14,7 @@ from bulkhead import deploy
 from bulkhead.chain import AnvilChain, ChainError, RevmChain
 from bulkhead.fuzz import command as fuzz
 from bulkhead.fuzz import profit_command as profit
+from bulkhead.keeper import command as keeper
 from bulkhead.risk import command as risk
 from bulkhead.scenario import ASSETS, EVENTS, Candle, built_in, read_csv
 
@@ -78,6 +79,7 @@ def parser() -> argparse.ArgumentParser:
         ("fuzz", fuzz, "random histories against the model and every invariant"),
         ("profit", profit, "a search for histories that take money out of a market"),
         ("risk", risk, "fixed margins beside margins that follow volatility, over price histories"),
+        ("keeper", keeper, "the upkeep of a deployed market, for its fees"),
     ):
         command = commands.add_parser(
             name,

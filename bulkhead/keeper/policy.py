@@ -1,0 +1,207 @@
+"""What to do, as a function of what is the case. Nothing here asks or tells a chain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from bulkhead.chain import Address
+from bulkhead.keeper.settings import Job, Settings
+from bulkhead.model.integers import saturating_sub
+from bulkhead.model.interfaces.market import MarketConfig, Order, OrderKind, Position
+from bulkhead.model.interfaces.pool import Exit
+
+#: Names of what is not a position, among the targets of intents.
+FIRST_EXIT, CLOCK = "first exit", "outage clock"
+#: An outage must be witnessed every eighth of its limit; a tenth leaves room for a transaction that is late.
+WITNESSES = 10
+
+
+@dataclass(frozen=True)
+class Price:
+    """18 decimals; unix seconds."""
+
+    index: int
+    time: int
+
+
+class Held(NamedTuple):
+    """A position and its order, of kind NONE where there is none."""
+
+    vault: Address
+    position: Position
+    order: Order
+
+
+class Clock(NamedTuple):
+    """Of an outage: when it was started (0: it is not) and last witnessed, and how long it runs. Unix seconds."""
+
+    started: int
+    seen: int
+    limit: int
+
+
+@dataclass(frozen=True)
+class State:
+    """A market at one block.
+
+    now            the block's time
+    price          the newest valid price, or None; `unpriced_since` when there was last one
+    phase          what the oracle tells a commit now; None where it refuses commits
+    ended          there is a final price and no other
+    waiting        positions with an order
+    liquidatable   positions whose equity is below what it must be at `price`
+    winners        positions whose gain has reached their reserve at `price`
+    alive          all positions, once the market has ended
+    first_exit     the request that is first in the pool's line
+    busy           what transactions are under way for, and what is left alone for a while
+    """
+
+    now: int
+    config: MarketConfig
+    price: Price | None
+    unpriced_since: int
+    phase: int | None
+    ended: bool
+    clock: Clock
+    waiting: Sequence[Held] = ()
+    liquidatable: Sequence[Held] = ()
+    winners: Sequence[Held] = ()
+    alive: Sequence[Held] = ()
+    first_exit: Exit | None = None
+    busy: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Intent:
+    """One transaction to send. `targets` are vaults or one of the names above; `pay` is at least what it brings."""
+
+    job: Job
+    targets: tuple[str, ...]
+    pay: int
+
+
+def decide(state: State, settings: Settings) -> list[Intent]:
+    """All that the wanted jobs would do now, the best paid of each job first; nothing twice, nothing that is busy."""
+    found: list[Intent] = []
+    taken = set(state.busy)
+    for job, intents in _JOBS.items():
+        if job not in settings.jobs:
+            continue
+        for intent in intents(state, settings):
+            targets = tuple(target for target in intent.targets if target not in taken)
+            if targets == intent.targets:
+                taken.update(targets)
+                found.append(intent)
+    return found
+
+
+def is_worth_it(intent: Intent, gas: int, price: int, settings: Settings) -> bool:
+    """Is the least profit left after gas at `price` wei? The clock of an outage pays nothing, and may cost."""
+    cost = -(-gas * price * settings.coin // 10**18)
+    return intent.job is Job.OUTAGE or intent.pay - cost >= settings.least_profit
+
+
+def execute(state: State, settings: Settings) -> Iterator[Intent]:
+    """Orders whose first price may be there, and those that nobody can prove any more."""
+    if state.ended:
+        return
+    for held in sorted(_free(state, state.waiting), key=lambda held: held.order.requested_at):
+        due = held.order.requested_at + state.config.delay
+        expired = state.now > due + state.config.time_to_live
+        if expired or (state.now > due and (state.price is None or state.price.time > due)):
+            yield Intent(Job.EXECUTE, (held.vault,), _order_pay(state, held))
+
+
+def liquidate(state: State, settings: Settings) -> Iterator[Intent]:
+    """In batches. A position whose own close goes first is left to `execute`."""
+    price = state.price
+    if price is None:
+        return
+    ready = [
+        held
+        for held in _free(state, state.liquidatable)
+        if price.time > held.position.time and not (held.order.kind == OrderKind.CLOSE and _goes_first(state, held))
+    ]
+    yield from _batches(Job.LIQUIDATE, ready, state.config.liquidation_fee, settings.batch)
+
+
+def close_at_reserve(state: State, settings: Settings) -> Iterator[Intent]:
+    """One by one: the call takes one. Any order of theirs that may have its price goes first."""
+    price = state.price
+    if price is None:
+        return
+    for held in _free(state, state.winners):
+        if price.time > held.position.time and not _goes_first(state, held):
+            yield Intent(Job.CLOSE_AT_RESERVE, (held.vault,), min(state.config.keeper_floor, held.position.margin))
+
+
+def settle(state: State, settings: Settings) -> Iterator[Intent]:
+    """Everything, once the market has ended."""
+    if state.ended:
+        yield from _batches(Job.SETTLE, list(_free(state, state.alive)), state.config.keeper_floor, settings.batch)
+
+
+def pay_exit(state: State, settings: Settings) -> Iterator[Intent]:
+    """The first in line, once a price after its request may be there."""
+    first, price = state.first_exit, state.price
+    if first is None or first.owner is None:
+        return
+    due = first.requested_at + state.config.delay
+    if state.now > due and (price is None or price.time > due):
+        yield Intent(Job.EXIT, (FIRST_EXIT,), state.config.keeper_floor)
+
+
+def watch_outage(state: State, settings: Settings) -> Iterator[Intent]:
+    """Starts the clock when prices stay away, witnesses that they do, and clears it when one is back."""
+    clock, now = state.clock, state.now
+    if state.ended:
+        return
+    if clock.started == 0:
+        wanted = state.price is None and now >= state.unpriced_since + settings.outage_after
+    elif state.price is not None:
+        wanted = state.price.time > clock.started
+    else:
+        wanted = now >= min(clock.seen + clock.limit // WITNESSES, clock.started + clock.limit)
+    if wanted:
+        yield Intent(Job.OUTAGE, (CLOCK,), 0)
+
+
+_JOBS = {
+    Job.SETTLE: settle,
+    Job.EXECUTE: execute,
+    Job.LIQUIDATE: liquidate,
+    Job.CLOSE_AT_RESERVE: close_at_reserve,
+    Job.EXIT: pay_exit,
+    Job.OUTAGE: watch_outage,
+}
+
+
+def _free(state: State, held: Sequence[Held]) -> Iterator[Held]:
+    return (one for one in held if one.vault not in state.busy)
+
+
+def _batches(job: Job, held: list[Held], fee: int, size: int) -> Iterator[Intent]:
+    """Every keeper's fee has the first claim on the margin. The largest margins first: there is most to be saved."""
+    held.sort(key=lambda one: one.position.margin, reverse=True)
+    for start in range(0, len(held), size):
+        batch = held[start : start + size]
+        pay = sum(min(fee, one.position.margin) for one in batch)
+        yield Intent(job, tuple(one.vault for one in batch), pay)
+
+
+def _order_pay(state: State, held: Held) -> int:
+    """Twin of Market.keeperFee, as far as the margin reaches."""
+    c = state.config
+    waited = min(saturating_sub(state.now, held.order.requested_at + c.delay), c.time_to_live)
+    return min(c.keeper_floor + (c.keeper_cap - c.keeper_floor) * waited // c.time_to_live, held.position.margin)
+
+
+def _goes_first(state: State, held: Held) -> bool:
+    """Twin of Market.due: an order whose price may be known, as long as it can be proven."""
+    order, price = held.order, state.price
+    if order.kind == OrderKind.NONE or price is None:
+        return False
+    due = order.requested_at + state.config.delay
+    return due < price.time and state.now <= due + state.config.time_to_live and order.phase == state.phase

@@ -1,0 +1,48 @@
+"""What a keeper may do and spend."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Job(StrEnum):
+    """Kinds of upkeep; each can run alone."""
+
+    EXECUTE = "execute"
+    LIQUIDATE = "liquidate"
+    CLOSE_AT_RESERVE = "close-at-reserve"
+    SETTLE = "settle"
+    EXIT = "exit"
+    OUTAGE = "outage"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Exact integers; times are seconds of the chain's clock, never of this machine's.
+
+    jobs           which to do
+    coin           token units that 10^18 wei are worth: gas is reckoned in the market's token
+    least_profit   token units that must be left of a job's pay after its gas
+    fee_cap        the most that a unit of gas may cost, wei
+    daily_budget   the most that a day's (UTC) transactions may cost together, wei, whatever becomes of them
+    batch          positions in one transaction
+    in_flight      transactions sent and not mined, at most
+    patience       after which a waiting transaction is sent again, for an eighth more
+    cool_down      for which a position that has cost gas for nothing is left alone; twice as long each time
+    sweep          between two sweeps of the index, at most
+    outage_after   without a valid price, after which the clock of an outage is started
+    """
+
+    jobs: Set[Job] = frozenset(Job)
+    coin: int = 0
+    least_profit: int = 0
+    fee_cap: int = 100 * 10**9
+    daily_budget: int = 10**17
+    batch: int = 40
+    in_flight: int = 16
+    patience: int = 36
+    cool_down: int = 86_400
+    sweep: int = 600
+    outage_after: int = 600

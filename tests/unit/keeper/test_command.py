@@ -1,0 +1,146 @@
+"""What cannot work is refused in one sentence, before anything is sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from eth_account import Account
+
+from bulkhead import Protocol
+from bulkhead.chain import AnvilChain
+from bulkhead.cli import main
+from bulkhead.keeper.command import KEY, RPC
+from bulkhead.protocol import Status
+from bulkhead.protocol.config import camel
+from bulkhead.protocol.local import LocalProtocol
+
+SECRET = "0x" + "44" * 32
+
+
+@pytest.fixture(scope="module")
+def protocol() -> Iterator[LocalProtocol]:
+    with AnvilChain() as chain:
+        yield Protocol.local(chain)
+
+
+@pytest.fixture
+def record(protocol: LocalProtocol, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The addresses of a market, as a user may write them down."""
+    monkeypatch.setenv(RPC, protocol.chain.url)  # type: ignore[attr-defined]
+    monkeypatch.setenv(KEY, SECRET)
+    market = protocol.market()
+    parts: dict[str, Any] = {
+        "market": market.address,
+        "oracle": market.oracle.address,
+        "feeds": [feed.contract.address for feed in market.oracle.feeds],
+        "factory": market.need_origin().factory,
+        "config": market.need_origin().config,
+    }
+    file = tmp_path / "record.json"
+    file.write_text(json.dumps({"chain_id": 31_337, "markets": {"ETH": parts}}))
+    return file
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str]:
+    code = main(["keeper", *map(str, arguments)])
+    told = capsys.readouterr()
+    assert told.out == "" and SECRET[2:] not in told.err
+    return code, told.err
+
+
+def test_it_works_and_says_so_in_json(
+    protocol: LocalProtocol, record: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert camel("margin_model") in json.loads(record.read_text())["markets"]["ETH"]["config"]
+    with protocol.chain.isolated():
+        position = protocol.market().open(1, 1_000, 500, sender=protocol.account("trader", tokens=1_000))
+        protocol.set_price(2_000)
+        arguments = ["keeper", str(record), "--once", "--state", str(tmp_path / "state")]
+        assert main([*arguments, "--dry-run"]) == 0
+        assert position.status is Status.PENDING
+        protocol.chain.set_balance(Account.from_key(SECRET).address, 10**18)
+        assert main([*arguments, "--coin-price", "2000", "--min-profit", "0.1"]) == 0
+        assert position.status is Status.OPEN
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["event"] for line in lines] == ["would send", "sent", "mined"]
+    assert [line["done"] for line in lines if line["event"] == "mined"] == [[position.address]]
+
+
+def test_without_feeds_it_says_that_nothing_can_be_proven(
+    protocol: LocalProtocol, record: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    content = json.loads(record.read_text())
+    del content["markets"]["ETH"]["feeds"]
+    record.write_text(json.dumps(content))
+    with protocol.chain.isolated():
+        protocol.market().open(1, 1_000, 500, sender=protocol.account("trader", tokens=1_000))
+        protocol.set_price(2_000)
+        assert main(["keeper", str(record), "--once", "--dry-run", "--state", str(tmp_path)]) == 0
+    (line,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert line["event"] == "not now" and "feeds" in line["why"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "sentence"),
+    [
+        ({"--coin-price": None}, 2, "--coin-price is missing"),
+        ({"--coin-price": "much"}, 2, "--coin-price must be a number"),
+        ({"--daily-budget": "-1"}, 2, "--daily-budget must be a number"),
+        ({"--market": "BTC"}, 2, "There is no market BTC"),
+        ({"--rpc": "http://127.0.0.1:1"}, 1, "No node answers"),
+        ({}, 2, "has nothing to pay gas with"),
+    ],
+)
+def test_wrong_arguments(
+    record: Path, capsys: pytest.CaptureFixture[str], changes: dict[str, str | None], code: int, sentence: str
+) -> None:
+    options = {"--coin-price": "2000", "--once": ""} | changes
+    words = [word for name, value in options.items() if value is not None for word in (name, value) if word]
+    told = refusal(capsys, record, *words)
+    assert told[0] == code and sentence in told[1] and told[1].count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("{", "is no deployment record"),
+        ("{}", "names no markets"),
+        ('{"chain_id": 1, "markets": {}}', "is of chain 31337"),
+        ('{"markets": {"ETH": {"market": "0x00"}}}', "lack its oracle"),
+    ],
+)
+def test_wrong_files(record: Path, capsys: pytest.CaptureFixture[str], content: str, sentence: str) -> None:
+    record.write_text(content)
+    told = refusal(capsys, record, "--coin-price", 1)
+    assert told[0] == 2 and sentence in told[1] and told[1].count("\n") == 1
+
+
+def test_nothing_stands_at_the_market_s_address(record: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = json.loads(record.read_text())
+    content["markets"]["ETH"]["market"] = "0x" + "99" * 20
+    record.write_text(json.dumps(content))
+    code, told = refusal(capsys, record, "--coin-price", 1)
+    assert code == 1 and "there is no such contract" in told
+
+
+def test_a_market_of_other_parts_is_refused(record: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = json.loads(record.read_text())
+    config = content["markets"]["ETH"]["config"]
+    config["marginModel"] = config["instrument"]
+    record.write_text(json.dumps(content))
+    code, told = refusal(capsys, record, "--dry-run")
+    assert code == 1 and "is no FixedMargin" in told
+
+
+def test_nobody_can_sign(record: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KEY, SECRET[:-2])
+    assert "holds no private key" in refusal(capsys, record, "--coin-price", 1)[1]
+    monkeypatch.delenv(KEY)
+    assert "nobody can sign" in refusal(capsys, record, "--coin-price", 1)[1]
+    monkeypatch.delenv(RPC)
+    assert "no node" in refusal(capsys, record, "--coin-price", 1)[1]
+    assert "cannot be read" in refusal(capsys, record.parent / "nothing.json", "--coin-price", 1)[1]
