@@ -7,7 +7,7 @@ SETUP  := $(VENV)/.installed
 PROVER := .venv-halmos
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test demo bench-gas bench-options bench-fuzz bench-keeper fuzz campaign profit risk latency coverage faults hunt mutation prove lint lint-python lint-solidity slither sizes format clean
+.PHONY: help setup build test demo bench-gas bench-options bench-fuzz bench-keeper fuzz campaign profit profit-oracle risk latency coverage faults hunt mutation prove lint lint-python lint-solidity slither sizes format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +68,10 @@ campaign: setup ## a hundred million random calls; interrupted, it goes on where
 profit: setup ## search for money machines: the most that one person with every role earns; a minute
 	@$(PY) -m bulkhead.build --quiet
 	$(PY) -m bulkhead.cli profit
+
+profit-oracle: setup ## search for profit from prices, against real sources, an exchange and an arbitrageur; ten minutes
+	@$(PY) -m bulkhead.build --quiet
+	$(PY) -m tests.attacks.oracle_search --minutes 10
 
 risk: setup ## fixed margins beside margins that follow volatility, over the built-in crashes; pictures in out/risk
 	$(PY) -m bulkhead.cli risk

@@ -61,6 +61,8 @@ UNSAID = {
     "POS-3": "margin, reserve and entry are read from lanes that hold nothing larger",
     "ORD-5": "a pending position has no earmark but the one in its order's word",
     "CAR-1": "rates are read from lanes that hold nothing larger",
+    "MAR-6": "the margins of this market are fixed",
+    "VOL-1": "the margins of this market are fixed",
 }
 
 

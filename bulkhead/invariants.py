@@ -14,21 +14,62 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import compress
 from operator import is_not
+from typing import NamedTuple
 from weakref import ref
 
 from bulkhead.model.errors import ModelError
+from bulkhead.model.interfaces.instrument import Snapshot
 from bulkhead.model.interfaces.market import Action as Scope
 from bulkhead.model.interfaces.market import Order, OrderKind, Position, Status
 from bulkhead.model.interfaces.pool import Exit
+from bulkhead.model.interfaces.volatility_feed import VolatilityState
 from bulkhead.model.libraries import bands, book, position_math
 from bulkhead.model.libraries.book import Series
+from bulkhead.model.libraries.logarithm import ONE as RAY
 from bulkhead.model.libraries.position_math import LOT, ONE
+from bulkhead.model.margin.volatility_feed import UNIT, VolatilityFeed
+from bulkhead.model.margin.volatility_margin import VolatilityMargin
 from bulkhead.model.market import NO_CLAIM, NO_ORDER, NO_POSITION, Claim, Market
+from bulkhead.model.oracles.oracle import Oracle
 from bulkhead.model.pool import CAPACITY, MAX_UINT88
 
 OPEN = Status.OPEN
+#: Of which margins that follow the volatility are compared: so large that no rounding of theirs is seen.
+NOTIONAL = 10**30
 #: What a series sums up over its open positions, by side; margin in units of 256, indices as they were at entry.
 _TERMS = ("lots", "margin", "reserve", "entry value", "funding", "borrowing")
+
+
+class Margins(NamedTuple):
+    """Of a margin model that follows the volatility, at one moment: what its feed remembers, the ramped volatility, and
+    what is asked for `NOTIONAL` where nothing else is open."""
+
+    remembered: VolatilityState
+    ramped: int
+    initial: int
+    target: int
+    maintenance: int
+
+    @staticmethod
+    def of(market: Market, earlier: State | None = None) -> Margins | None:
+        """Now; None where the model is another one. Those of an `earlier` state of this second, if they still hold."""
+        feed = volatility_of(market)
+        if feed is None:
+            return None
+        known = None if earlier is None or earlier.time != market.block.timestamp else earlier.margins
+        if known is not None and known.remembered is feed.remembered:
+            return known
+        alone = Snapshot(0, ONE, 0, 0, 0, 0, 1)
+        initial = market.margin_model.initial(alone, ONE, NOTIONAL)
+        maintenance, target = market.margin_model.maintenance(0, ONE, ONE, NOTIONAL)
+        return Margins(feed.remembered, feed.ramped(), initial, target, maintenance)
+
+
+def volatility_of(market: Market) -> VolatilityFeed | None:
+    """The feed that the margins of a market follow; None where they follow none."""
+    model = market.margin_model
+    feed = model.terms.volatility if isinstance(model, VolatilityMargin) else None
+    return feed if isinstance(feed, VolatilityFeed) else None
 
 
 @dataclass(eq=False)
@@ -39,6 +80,7 @@ class State:
     positions   pending and open, by vault
     tokens      balances of the collateral, `supply` their sum as the token counts it
     index, at   the newest price, (0, 0) where there is none
+    margins     None where they do not follow the volatility
     """
 
     market: Market
@@ -64,6 +106,7 @@ class State:
     kept: dict[str, int]
     shares: dict[str, int]
     share_supply: int
+    margins: Margins | None
 
     @staticmethod
     def of(market: Market, price: tuple[int, int] | None = None, earlier: State | None = None) -> State:
@@ -95,6 +138,7 @@ class State:
             pool._kept,
             pool.shares.balances,
             pool.shares.total_supply,
+            Margins.of(market, earlier),
         )
         own, then = made.__dict__, {} if earlier is None else earlier.__dict__
         for name in _CONTAINERS:
@@ -312,8 +356,18 @@ class Transition:
     of: frozenset[str]
 
 
+@dataclass(frozen=True)
+class Passage:
+    """Holds of any two states of which every one between held too: of a step and of the time around it."""
+
+    id: str
+    sentence: str
+    check: Callable[[State, State], str | None]
+
+
 INVARIANTS: list[Invariant] = []
 TRANSITIONS: list[Transition] = []
+PASSAGES: list[Passage] = []
 #: Of a step that was made in another market.
 ELSEWHERE: list[Transition] = []
 
@@ -372,9 +426,17 @@ def _transition(id: str, sentence: str, of: str = "", rules: list[Transition] = 
     return register
 
 
+def _passage(id: str, sentence: str) -> Callable[[Callable[[State, State], str | None]], None]:
+    def register(check: Callable[[State, State], str | None]) -> None:
+        PASSAGES.append(Passage(id, sentence, check))
+
+    return register
+
+
 def broken(state: State, since: State | None = None) -> list[str]:
     """Invariants that a state breaks: "id: what is wrong". Those that look at nothing that has changed `since` a state
-    in which all held are not asked again, nor are they of positions and series that are as they were."""
+    in which all held are not asked again, nor are they of positions and series that are as they were. What lies between
+    the two states is held to the passages."""
     if since is None:
         return [f"{one.id}: {wrong}" for one in INVARIANTS if (wrong := one.check(state)) is not None]
     state.follow(since)
@@ -384,7 +446,7 @@ def broken(state: State, since: State | None = None) -> list[str]:
         return []
     vaults = (state.altered(since) | state.moved(since).keys()) & state.positions.keys()
     series = [id for id, one in state.series.items() if since.series.get(id) is not one]
-    found = []
+    found = [f"{one.id}: {wrong}" for one in PASSAGES if (wrong := one.check(since, state)) is not None]
     for one in INVARIANTS:
         if changed.isdisjoint(one.reads):
             continue
@@ -757,7 +819,7 @@ def _written(s: State) -> tuple[object, ...]:
 
 
 def _own(s: State) -> tuple[object, ...]:
-    numbers = (s.idle, s.committed, s.busy, s.owed, s.last_index, s.exit_shares, s.line, s.share_supply)
+    numbers = (s.idle, s.committed, s.busy, s.owed, s.last_index, s.exit_shares, s.line, s.share_supply, s.margins)
     return s.positions, s.orders, s.claims, s.series, s.live, s.exits, s.kept, s.shares, *numbers
 
 
@@ -1053,6 +1115,147 @@ def _ramp(before: State, action: Action, after: State) -> str | None:
     return None
 
 
+def _ramp_factor(before: State, after: State) -> float:
+    """By which the volatility may have moved in between."""
+    feed = volatility_of(after.market)
+    return 1.0 if feed is None else float((RAY / feed.ramp_decay) ** (after.time - before.time))
+
+
+@_passage("RAMP-1v", "The ramped volatility moves by its ramp at most, whatever is counted or skipped.")
+def _ramped(before: State, after: State) -> str | None:
+    old, new = before.margins, after.margins
+    if old is None or new is None:
+        return None
+    factor = _ramp_factor(before, after)
+    low, high = old.ramped / factor - UNIT, old.ramped * factor
+    if low * (1 - 1e-9) <= new.ramped <= high * (1 + 1e-9):
+        return None
+    return f"it went from {old.ramped} to {new.ramped} in {after.time - before.time} s"
+
+
+@_passage("RAMP-1m", "At an unchanged index no maintenance rises faster than the ramp.")
+def _maintenance_ramps(before: State, after: State) -> str | None:
+    old, new = before.margins, after.margins
+    if old is None or new is None:
+        return None
+    most = old.maintenance * _ramp_factor(before, after)
+    if new.maintenance <= most * (1 + 1e-9):
+        return None
+    return f"that of {NOTIONAL} went from {old.maintenance} to {new.maintenance} in {after.time - before.time} s"
+
+
+@_invariant("MAR-6", "maintenance < target <= initial, whatever the volatility.", "margins")
+def _ordered(s: State) -> str | None:
+    m = s.margins
+    if m is None or 0 < m.maintenance < m.target <= m.initial:
+        return None
+    return f"of {NOTIONAL}: {m.maintenance}, {m.target}, {m.initial}"
+
+
+@_transition("VOL-1", "A grid point counts as the primary's first price after its time, or is passed over.", "update")
+def _grid_point(before: State, action: Action, after: State) -> str | None:
+    old, new, feed, oracle = before.margins, after.margins, volatility_of(before.market), before.market.oracle
+    if old is None or new is None or feed is None or not isinstance(oracle, Oracle):
+        return None
+    was, now = old.remembered, new.remembered
+    if now.next != was.next + 1:
+        return f"after point {was.next} comes {now.next}"
+    index, time = _first_told(oracle, was.phase, was.next * feed.interval)
+    if now.gap != 1 or now.price == 0:
+        agreeing = _agreeing(oracle, index, time)
+        disputed = agreeing is None or agreeing < oracle.quorum
+        same = (now.fast, now.slow, now.price) == (was.fast, was.slow, was.price)
+        return None if disputed and same else f"point {was.next} at {index} was passed over"
+    exponent = now.price & 127
+    kept = now.price >> 7 << exponent
+    return None if kept <= index < kept + (1 << exponent) else f"point {was.next} is {kept}, not {index}"
+
+
+@_transition(
+    "ORC-2",
+    "An order meets the primary's first price after it; so many validators near it confirm it, whatever others say.",
+    "execute",
+)
+def _met_first_price(before: State, action: Action, after: State) -> str | None:
+    oracle, due, proof = before.market.oracle, _due(before, action), action.args[1]
+    if not isinstance(oracle, Oracle) or not isinstance(proof, bytes) or not proof or _frozen(before):
+        return None
+    phase = before.orders[str(action.args[0])].phase
+    index, time, undisputed = oracle.first_after(phase, due, proof)
+    if (index, time) != _first_told(oracle, phase, due):
+        return f"it met {index} of {time}, not {_first_told(oracle, phase, due)}"
+    agreeing = _agreeing(oracle, index, time)
+    if agreeing is None or undisputed == (agreeing >= oracle.quorum):
+        return None
+    return f"{agreeing} of {oracle.validators} validators confirm {index}, {oracle.quorum} have to"
+
+
+@_transition(
+    "ORC-3",
+    "Nothing opens, closes or is liquidated on a price that too few validators confirm, or that is too old.",
+    "execute liquidate close_at_reserve",
+)
+def _nothing_on_a_disputed_price(before: State, action: Action, after: State) -> str | None:
+    oracle = before.market.oracle
+    if not isinstance(oracle, Oracle) or _frozen(before):
+        return None
+    if action.name == "execute":
+        index, time = _first_told(oracle, before.orders[str(action.args[0])].phase, _due(before, action))
+        stale, agreeing = False, _agreeing(oracle, index, time)
+    else:
+        index, time = _newest_told(oracle)
+        stale, agreeing = before.time - time > oracle.max_age, _agreeing(oracle, index, before.time)
+    if not stale and (agreeing is None or agreeing >= oracle.quorum):
+        return None
+    for vault in action.touched & before.positions.keys():
+        old, new = before.positions[vault], after.positions.get(vault)
+        if old.status == Status.PENDING and new is None:
+            continue  # void
+        if new is None or (new.size, new.reserve) != (old.size, old.reserve):  # a fee may be paid of its margin
+            return f"{vault} became {new} at {index} of {time}, which {agreeing} validators confirm"
+    return None
+
+
+def _due(before: State, action: Action) -> int:
+    """The moment after which an order's first price is asked for."""
+    return before.orders[str(action.args[0])].requested_at + before.market.config.delay
+
+
+def _told(oracle: Oracle, answer: int) -> int:
+    return answer * int(10 ** (18 - oracle.primary.decimals))
+
+
+def _first_told(oracle: Oracle, phase: int, after: int) -> tuple[int, int]:
+    """Index and time of the primary's first round of a phase after a moment, as its feed holds it; (0, 0): none."""
+    first = (0, 0)
+    for answer, started, updated in reversed(oracle.primary.at.phases.get(phase, [])):
+        if (time := min(started, updated)) <= after:
+            break
+        first = _told(oracle, answer), time
+    return first
+
+
+def _newest_told(oracle: Oracle) -> tuple[int, int]:
+    """The same of its newest round."""
+    phases = oracle.primary.at.phases
+    rounds = phases[max(phases)]
+    return (_told(oracle, rounds[-1][0]), min(rounds[-1][1:])) if rounds else (0, 0)
+
+
+def _agreeing(oracle: Oracle, index: int, time: int) -> int | None:
+    """How many validators tell a price near an index at a moment, as their feeds hold it. None: there are none, or one
+    has moved to a new phase, of which the oracle need not have heard yet."""
+    feeds = [feed for feed, _ in oracle.feeds]
+    if not feeds or any(len(feed.at.phases) > 1 for feed in feeds):
+        return None
+    agreeing = 0
+    for feed in feeds:
+        answer, _, updated = next((one for one in reversed(feed.at.phases[1]) if one[2] <= time), (0, 0, 0))
+        near = abs(_told(oracle, answer) - index) * ONE <= index * oracle.spread
+        agreeing += near and answer > 0 and time - updated <= feed.heartbeat
+    return agreeing
+
+
 @_transition(
     "POOL-10",
     "Entry and exit at one moment leave those who stay no poorer.",
@@ -1129,3 +1332,4 @@ def _nothing_opens(before: State, action: Action, after: State) -> str | None:
 #: Of every invariant and rule, by id.
 SENTENCES: dict[str, str] = {one.id: one.sentence for one in INVARIANTS}
 SENTENCES |= {one.id: one.sentence for one in (*TRANSITIONS, *ELSEWHERE)}
+SENTENCES |= {one.id: one.sentence for one in PASSAGES}

@@ -54,9 +54,12 @@ MUST_REACH = (
     "a payee refused",
     "settled after expiry",
     "settled after the end",
+    "a grid point counted",
+    "a grid point passed over",
+    "a grid point given up",
 )
 #: The form of a history; a file of another one is refused.
-VERSION = 2
+VERSION = 3
 #: Histories in a batch: about a second of work.
 BATCH = 12
 #: Seconds that a failure is made shorter for, and that the slowest batch may take.

@@ -10,7 +10,7 @@ from typing import Any
 from bulkhead.fuzz.pair import Pair
 from bulkhead.fuzz.twin import MOST_POSITIONS, Twin
 from bulkhead.fuzz.world import EXPIRY, HEARTBEAT
-from bulkhead.invariants import State
+from bulkhead.invariants import NOTIONAL, State
 from bulkhead.model.interfaces.market import Leg, Status, VoidReason
 from bulkhead.model.libraries.position_math import LOT
 from bulkhead.model.operators import Grant
@@ -39,7 +39,8 @@ class Machine:
         world = pair.world
         self._dated = world.terms.dated and not world.instrument
         terms = world.terms
-        self._least = int(terms.margin.initial * 100) + int(200 * terms.market.open_fee) + 1  # percent of notional
+        self._fees = int(200 * terms.market.open_fee) + 1  # percent of notional
+        self._least = int(terms.margin.initial * 100) + self._fees  # the same, where margins are fixed
         self._reserves = int(terms.market.smallest_reserve * 100), int(terms.market.largest_reserve * 100)
         self._kinds = [kind for kind, weight in self.kinds().items() for _ in range(weight)]
         self._rng = random.Random()
@@ -82,6 +83,8 @@ class Machine:
             kinds[self._check_outage] = 1
         if self._dated:
             kinds[self._expire] = 1
+        if self.pair.twins[0].volatility is not None:
+            kinds |= {self._update: 5, self._skip: 1}
         return kinds
 
     def begin(self) -> None:
@@ -143,6 +146,11 @@ class Machine:
             reached["settled after the end" if ended else "settled after expiry"] += 1
         elif name in ("close_at_reserve", "claim", "execute_exit", "request_redeem"):
             reached[name.replace("_", " ")] += 1
+        elif name in ("update", "skip"):
+            assert twin.model_volatility is not None
+            s = twin.model_volatility.remembered
+            what = "given up" if name == "skip" else "counted" if s.gap == 1 and s.price else "passed over"
+            reached[f"a grid point {what}"] += 1
         for reason in twin.model.voids:
             reached[f"void: {VoidReason(reason).name.lower().replace('_', ' ')}"] += 1
         if twin.model._claims:
@@ -167,13 +175,15 @@ class Machine:
         pair, price, legs = self.pair, twin.price, []
         if len(twin.positions) >= MOST_POSITIONS:
             return
+        margins = twin.state.margins
+        least = self._least if margins is None else margins.initial * 100 // NOTIONAL + self._fees
         for _ in range(rng.choice([1, 2])):
             size = rng.randrange(ONE // 100, 60 * ONE) // LOT * LOT
             size = rng.choice([1, -1]) * rng.choice([size, 10 * ONE])
             if rng.random() < 0.03:
                 size = rng.choice([ONE // 1000, 2**120 // LOT * LOT, 0, ONE + 1, -(2**255)])
             notional = min(abs(size) * price // 10**36 * pair.unit, 2**87)
-            percent = rng.randrange(self._least + 1, 4 * self._least) if rng.random() < 0.96 else self._least - 1
+            percent = rng.randrange(least + 1, 4 * least) if rng.random() < 0.96 else least - 1
             margin = max(rng.choice([130, 130, 130, 1]) * pair.unit, notional * percent // 100)
             small, large = self._reserves
             percent = rng.choice([2 * small, 2 * small, 3 * small, large // 2, large * 9 // 10, large])
@@ -486,6 +496,36 @@ class Machine:
 
     def _check_outage(self, rng: random.Random, twin: Twin) -> None:
         self.do(twin, "oracle", "check_outage", sender=self.pair.actors.keeper)
+
+    def _update(self, rng: random.Random, twin: Twin) -> None:
+        """The grid points that are due, three at most; by a wrong proof at random."""
+        feed, keeper = twin.model_volatility, self.pair.actors.keeper
+        assert feed is not None
+        for _ in range(3):
+            due, expired, time, _ = feed.due()
+            if not due and not expired and rng.random() < 0.7:
+                self.pair.wait(max(time + rng.choice([0, 1, 12]) - self.pair.chain.timestamp, 0))
+            proof = twin.first_proof(time)
+            if not proof and rng.random() < 0.9:
+                self.pair.wait(1)
+                change = rng.choice([*[rng.randrange(-200, 201)] * 5, rng.choice([-1200, 1200])])  # may be disputed
+                twin.push(twin.price * (10_000 + change) // 10_000)
+                proof = twin.first_proof(time)
+            if rng.random() < 0.1:
+                proof = rng.choice([b"", twin.proofs[-1][1] if twin.proofs else b""])
+            self.do(twin, "volatility", "update", proof, sender=keeper)
+            if not feed.due()[0]:
+                return
+
+    def _skip(self, rng: random.Random, twin: Twin) -> None:
+        """A grid point that nobody has proven in its life, or one that still may be."""
+        feed = twin.model_volatility
+        assert feed is not None
+        if rng.random() < 0.5:
+            expiry = feed.due()[2] + feed.life
+            self.pair.wait(max(expiry + rng.choice([0, 1, 1]) - self.pair.chain.timestamp, 0))
+            twin.push(twin.price)
+        self.do(twin, "volatility", "skip", sender=self.pair.actors.keeper)
 
     def _voices(self, rng: random.Random, twin: Twin) -> None:
         """A source lies, falls silent, comes back, or moves to a new phase; mostly a validator."""

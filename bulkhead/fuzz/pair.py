@@ -200,6 +200,8 @@ class Pair:
         for twin in self.twins:
             number = f" {twin.number}" if len(self.twins) > 1 else ""
             text = text.replace(twin.address, f"market{number}").replace(twin.pool_address, f"pool{number}")
+            if twin.volatility is not None:
+                text = text.replace(twin.volatility.address, f"volatility{number}")
             for n, vault in enumerate(twin.positions, 1):
                 text = text.replace(vault, f"vault{number}.{n}" if number else f"vault {n}")
         return text

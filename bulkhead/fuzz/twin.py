@@ -11,10 +11,12 @@ from eth_hash.auto import keccak
 
 from bulkhead.chain import Contract
 from bulkhead.chain.address import checksum
-from bulkhead.fuzz.world import NOW, PRICES
-from bulkhead.invariants import State, newest_price
+from bulkhead.fuzz.world import NOW, PRICES, twin_volatility_margin
+from bulkhead.invariants import State, newest_price, volatility_of
+from bulkhead.model.interfaces.instrument import MarginModel
 from bulkhead.model.interfaces.market import MarketConfig, Order, OrderKind, Position, VoidReason
 from bulkhead.model.interfaces.pool import Exit
+from bulkhead.model.interfaces.volatility_feed import VolatilityState
 from bulkhead.model.libraries import book
 from bulkhead.model.libraries.position_store import packed as packed_position
 from bulkhead.model.market import NO_ORDER, NO_POSITION, Claim, Market
@@ -29,10 +31,11 @@ if TYPE_CHECKING:
 #: No history has more positions in one market: addresses of vaults are worked out ahead.
 MOST_POSITIONS = 250
 
-# Where the contracts' state lies: slots of Market, Pool and the token.
+# Where the contracts' state lies: slots of Market, Pool, the token and the volatility feed.
 _POSITIONS, _CLAIMS, _SERIES, _LIVE = range(4)
 _SHARES, _SHARE_SUPPLY, _FUNDS, _OWED, _EXITS, _KEPT, _LINE = 0, 2, 5, 6, 7, 8, 9
 _BALANCES = 0
+_VOLATILITY = 0
 
 #: Slots, and the words that they must hold.
 Words = tuple[tuple[int, ...], tuple[int, ...]]
@@ -58,7 +61,10 @@ class Twin:
                 feed.send.push(self.first_price // 10**10, time, time)
         self.oracle = world.deploy_oracle(deployment, self.feeds)
         self.instrument = world.deploy_instrument(deployment, self.oracle, self.feeds)
-        self.margin_model = world.deploy_margin_model(deployment, self.feeds)
+        if world.volatility is None:
+            self.margin_model = world.deploy_margin_model(deployment, self.feeds)
+        else:
+            self.margin_model = deployment.margin_model(pair.token, self.oracle, world.volatility)
         self.contracts = deployment.market(
             pair.token, self.oracle, self.instrument, self.margin_model, world.terms.market
         )
@@ -88,12 +94,18 @@ class Twin:
             pair.model_token,
             oracle,
             self.model_instrument,
-            world.twin_margin_model(self.margin_model),
+            self._twin_margin_model(),
             pair.model_operators,
             pool,
             pair.chain,
             lambda n: self._vaults[n - 1],
         )
+        #: Where margins follow the volatility: its feed.
+        self.volatility: Contract | None = None
+        self.model_volatility = volatility_of(self.model)
+        if self.model_volatility is not None:
+            self.volatility = pair.deployment.at("VolatilityFeed", self.margin_model.call.VOLATILITY())
+        self._remembered: VolatilityState | None = None  # by the feed of volatility, when it was compared last
         self.price = self.first_price
         #: Percent of the price that each source tells; 0: it is silent.
         self.voices = [100] * len(self.feeds)
@@ -107,6 +119,12 @@ class Twin:
         self._last: State | None = None  # what it has in common with the next one is shared
         self._price: tuple[int, int] | None = None
         self.sound: State | None = None  # the last state in which every invariant held
+
+    def _twin_margin_model(self) -> MarginModel:
+        world = self.pair.world
+        if world.volatility is None:
+            return world.twin_margin_model(self.margin_model)
+        return twin_volatility_margin(self.model_oracle, world.volatility, world.terms.decimals, self.pair.chain)
 
     @property
     def state(self) -> State:
@@ -130,7 +148,8 @@ class Twin:
     def parts(self) -> dict[str, tuple[Contract, Any]]:
         """Contracts that are called, with what stands for them in the model."""
         pool = self.contracts.pool
-        return {
+        volatility = {} if self.volatility is None else {"volatility": (self.volatility, self.model_volatility)}
+        return volatility | {
             "market": (self.contracts.market, self.model),
             "pool": (pool, self.model.pool),
             "shares": (pool, self.model.pool.shares),
@@ -171,7 +190,18 @@ class Twin:
         balances = token.balances
         slots = [*self._tokens_of, *(_slot(vault, _BALANCES) for vault in vaults)]
         words = [balances.get(who, 0) for who in (*self._accounts, *vaults)]
-        return found or self._unlike(token.address, slots, words)
+        found = found or self._unlike(token.address, slots, words)
+        return found or self._unlike_volatility(whole)
+
+    def _unlike_volatility(self, whole: bool) -> tuple[str, int, int, int] | None:
+        """The one word of its feed, if it has changed or is asked for."""
+        if self.volatility is None or self.model_volatility is None:
+            return None
+        s = self.model_volatility.remembered
+        if s is self._remembered and not whole:
+            return None
+        self._remembered = s
+        return self._unlike(self.volatility.address, [_VOLATILITY], [_volatility_word(s)])
 
     def _unlike(self, address: str, slots: list[int], words: list[int]) -> tuple[str, int, int, int] | None:
         """The first slot that does not hold its word."""
@@ -270,6 +300,11 @@ def _series_words(id: int, series: book.Series) -> Words:
 def _exit_words(id: int, exit: Exit) -> Words:
     base = _slot(id, _EXITS)
     return (base, base + 1), (int(exit.owner or "0", 16) | exit.requested_at << 160 | exit.phase << 192, exit.shares)
+
+
+def _volatility_word(s: VolatilityState) -> int:
+    word = s.fast | s.slow << 54 | s.price << 108 | s.gap << 158 | s.next << 172
+    return word | s.phase << 198 | s.ramped << 214 | s.offset << 238
 
 
 def _lanes(live: Sequence[int]) -> int:

@@ -24,13 +24,16 @@ from bulkhead.fuzz.dated_call import DatedCall
 from bulkhead.model.instruments.perpetual import Parameters, Perpetual
 from bulkhead.model.interfaces.instrument import Instrument, MarginModel
 from bulkhead.model.interfaces.oracle import Block
+from bulkhead.model.interfaces.volatility_feed import VolatilitySettings
 from bulkhead.model.margin.fixed_margin import FixedMargin
+from bulkhead.model.margin.volatility_feed import VolatilityFeed
+from bulkhead.model.margin.volatility_margin import VolatilityMargin, VolatilityMarginTerms, VolatilityRate
 from bulkhead.model.oracles.feed import FeedProxy
 from bulkhead.model.oracles.oracle import Oracle
 from bulkhead.model.oracles.oracle_settings import OracleSettings
 from bulkhead.model.oracles.source import SourceConfig
 from bulkhead.protocol import Deployment, MarketTerms, OracleTerms
-from bulkhead.protocol.config import ONE, FixedMarginRates, PerpetualTerms
+from bulkhead.protocol.config import ONE, FixedMarginRates, PerpetualTerms, VolatilityMarginRates, VolatilityTerms
 
 #: When the world begins, unix seconds, and when dated series expire.
 NOW = 1_800_000_000
@@ -43,6 +46,9 @@ PRICES = (2_000 * ONE, 700 * ONE)
 #: What a part has to have, by the name of its option.
 INTERFACES = {"margin_model": "IMarginModel", "instrument": "IInstrument", "oracle": "IOracle"}
 
+#: Who overrides one of these has margins, or an oracle, of its own.
+_BEHIND_MARGINS = ("deploy_margin_model", "twin_margin_model", "deploy_oracle", "twin_oracle")
+
 T = TypeVar("T")
 
 
@@ -52,7 +58,8 @@ class WorldInvalid(ValueError):
 
 @dataclass(frozen=True)
 class Terms:
-    """All that is drawn. `validators` beside the primary source: 0, 2 or 4."""
+    """All that is drawn. `validators` beside the primary source: 0, 2 or 4; `volatility` in the place of `margin`, or
+    None."""
 
     decimals: int = 6
     markets: int = 1
@@ -61,6 +68,7 @@ class Terms:
     market: MarketTerms = field(default_factory=MarketTerms)
     perpetual: PerpetualTerms = field(default_factory=PerpetualTerms)
     margin: FixedMarginRates = field(default_factory=FixedMarginRates)
+    volatility: VolatilityMarginRates | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -102,6 +110,10 @@ class World:
         def rate(*choices: str) -> Decimal:
             return Decimal(rng.choice(choices))
 
+        def of_three(name: str, values: tuple[str, str, str]) -> dict[str, Any]:
+            margins = zip(("initial", "target", "maintenance"), values, strict=True)
+            return {f"{margin}_{name}": Decimal(value) for margin, value in margins}
+
         def tokens(*choices: int) -> Decimal:
             return Decimal(rng.choice(choices))
 
@@ -133,6 +145,24 @@ class World:
                 borrow_ramp=rate("0.2", "5"),
             ),
             margin=FixedMarginRates(Decimal(initial), Decimal(target), Decimal(maintenance)),
+            volatility=VolatilityMarginRates(
+                one(3_600, 900),
+                **of_three("z", one(("4", "3", "2"), ("6", "4.5", "3"), ("2", "1.5", "1"))),
+                **of_three("floor", (initial, target, maintenance)),
+                **of_three("cap", one(("0.5", "0.375", "0.25"), ("0.2", "0.15", "0.1"))),
+                open_interest=rate("0.01", "0", "0.5"),
+                feed=VolatilityTerms(
+                    interval=one(300, 300, 600),  # short: a history crosses many
+                    life=one(HEARTBEAT + 1, 21_600),
+                    fast_time=one(43_200, 3_600),
+                    slow_time=one(432_000, 86_400),
+                    max_return=rate("0.25", "0.02"),
+                    ramp=rate("0.2", "0.5", "0.02"),
+                    start=rate("1", "0.5"),
+                ),
+            )
+            if one(True, False)
+            else None,
         )
 
     def __repr__(self) -> str:
@@ -145,6 +175,12 @@ class World:
     def series(self) -> int:
         """How many series orders name."""
         return 4 if self.terms.dated and not self.instrument else 1
+
+    @property
+    def volatility(self) -> VolatilityMarginRates | None:
+        """Of margins that follow it; None where they are fixed, or where margins or oracle are somebody's own."""
+        own = any(getattr(type(self), hook) is not getattr(World, hook) for hook in _BEHIND_MARGINS)
+        return None if own or self.margin_model or self.oracle else self.terms.volatility
 
     # --- parts: a contract on the chain, and the twin that the model asks
 
@@ -190,6 +226,17 @@ class World:
         if self.margin_model:
             return AskedMargin(contract)
         return FixedMargin(*self.terms.margin.encoded())
+
+
+def twin_volatility_margin(oracle: Any, rates: VolatilityMarginRates, decimals: int, block: Block) -> VolatilityMargin:
+    """The model of margins that follow the volatility of an oracle's prices, with its feed, as they are deployed."""
+    _, *settings = rates.feed.encoded("").values()
+    terms = rates.encoded("", "", decimals) | {
+        "volatility": VolatilityFeed(oracle, VolatilitySettings(*settings), block),
+        "depth": None,
+    }
+    three = {name: VolatilityRate(**value) for name, value in terms.items() if isinstance(value, dict)}
+    return VolatilityMargin(VolatilityMarginTerms(*(terms | three).values()))
 
 
 def _oracle_settings(feeds: Sequence[Any]) -> dict[str, Any]:

@@ -65,7 +65,7 @@ class VolatilityFeed:
         self.remembered = VolatilityState(variance, variance)
         self._advance(self.remembered, block.timestamp // s.interval + 1, s.start)
 
-    def update(self, proof: bytes) -> None:
+    def update(self, proof: bytes, *, sender: str = "") -> None:
         """Takes the oracle's first price after the next grid time. Raises PointExpired, and what the oracle raises."""
         s = self.state()
         time = s.next * self.interval
@@ -79,7 +79,7 @@ class VolatilityFeed:
             s.gap = min(s.gap + 1, MAX_GAP)
         self._advance(s, s.next + 1, ramped)
 
-    def skip(self) -> None:
+    def skip(self, *, sender: str = "") -> None:
         """Gives up a grid point that nobody proved in its life, and all up to now. Raises PointNotExpired."""
         s = self.state()
         time = s.next * self.interval

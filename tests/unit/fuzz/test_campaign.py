@@ -130,10 +130,10 @@ def campaign_invariants() -> list[Any]:
 
 
 def test_names_are_one_of_a_kind() -> None:
-    from bulkhead.invariants import ELSEWHERE, INVARIANTS, TRANSITIONS
+    from bulkhead.invariants import ELSEWHERE, INVARIANTS, PASSAGES, TRANSITIONS
 
-    ids = [one.id for one in (*INVARIANTS, *TRANSITIONS, *ELSEWHERE)]
-    assert len(set(ids)) == len(ids) >= 65 and len(INVARIANTS) >= 40
+    ids = [one.id for one in (*INVARIANTS, *TRANSITIONS, *PASSAGES, *ELSEWHERE)]
+    assert len(set(ids)) == len(ids) >= 72 and len(INVARIANTS) >= 40
 
 
 @pytest.mark.parametrize(
