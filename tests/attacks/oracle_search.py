@@ -61,7 +61,7 @@ STRADDLE = (
 
 def is_limit(variant: Variant, setting: Setting) -> bool:
     """Is its gain a limit that docs/attacks.md states? It is measured."""
-    return variant is Variant.LIAR and setting is CRASH
+    return variant is Variant.LAG and setting is CRASH
 
 
 def playbook() -> tuple[History, ...]:

@@ -388,7 +388,7 @@ class Attacker:
 
     def _do_lie(self, act: Action) -> None:
         """Only where a validator is his."""
-        if self.world.variant in (Variant.LIAR, Variant.LIAR_OF_FOUR):
+        if self.world.variant in (Variant.LIAR, Variant.LAG, Variant.LIAR_OF_FOUR):
             self.world.say(LIES[act.size % len(LIES)])
 
     def _do_bring(self, act: Action) -> None:

@@ -27,7 +27,8 @@ BLOCK, START = 12, 1_800_000_000
 UNIT = 10**6
 #: The true price at the beginning, and that of USDC in dollars where the index is composed.
 PRICE, DOLLAR = 2_000.0, 0.995
-WINDOW, REMEMBER = 600, 4_800
+#: Of the mean over the pool: short against the time in which a price moves by the spread; and one that is not.
+WINDOW, LONG_WINDOW, REMEMBER = 60, 600, 4_800
 #: About 220 thousand USDC of depth a percent, in a pool of 0.05 %; the market's own pool holds ten million.
 LIQUIDITY, FEE, CAPITAL = 10**18, 500, 10_000_000
 #: Ticks that the fee lets the pool lie off the true price: nobody who trades for a profit brings it nearer.
@@ -54,6 +55,7 @@ class Variant(Enum):
 
     PUSH = "push"
     LIAR = "one of two is his"
+    LAG = "one of two is his, the other a mean of ten minutes"
     LIAR_OF_FOUR = "one of four is his"
     PULL = "pull"
     COMPOSED = "composed"
@@ -85,6 +87,7 @@ class SearchWorld:
         self.pull = variant is Variant.PULL
         self.composed = variant is Variant.COMPOSED
         #: Push feeds among the validators, by number; the first is the one that may lie.
+        self.window = LONG_WINDOW if variant is Variant.LAG else WINDOW
         self.checking = (2, 3, 4) if variant is Variant.LIAR_OF_FOUR else (2,)
         self.chain = RevmChain(timestamp=START, keep_logs=False)
         self.exchange = Uniswap(self.chain)
@@ -119,7 +122,7 @@ class SearchWorld:
     def _build(self) -> None:
         deployment = self.deployment
         self.oracle = deployment.deploy("Oracle", self._settings())
-        self.depth = deployment.deploy("DepthFeed", self.swaps.address, WINDOW, False, BLOCK, ONE // 100)
+        self.depth = deployment.deploy("DepthFeed", self.swaps.address, LONG_WINDOW, False, BLOCK, ONE // 100)
         self.volatility = deployment.volatility_feed(self.oracle, FEED)
         margin = deployment.deploy("VolatilityMargin", RATES.encoded(self.volatility.address, self.depth.address, 6))
         instrument = deployment.deploy("Perpetual", PerpetualTerms(Decimal(50_000)).encoded())
@@ -149,7 +152,7 @@ class SearchWorld:
             "primary": fed(0),
             "validators": [
                 *map(fed, (1,) if self.pull else self.checking),
-                source(self.swaps.address, WINDOW, largest=2**128 - 1, **pool),
+                source(self.swaps.address, self.window, largest=2**128 - 1, **pool),
             ],
             "leg": source(self.feeds[1].address, HEARTBEAT) if self.composed else source(ZERO),
             "composition": Composition.DIVIDE if self.composed else Composition.NONE,

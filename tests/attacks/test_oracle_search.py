@@ -33,5 +33,5 @@ def test_no_sizes_and_timings_profit_from_prices(attacker: Attacker) -> None:
 def test_the_known_limit_needs_a_liar_beside_a_pool_that_lags(attacker: Attacker) -> None:
     """One of two validators lies, the other is a pool: prices that outrun its mean are disputed, liquidation pauses."""
     gain = measure(attacker, CRASH, STRADDLE)
-    assert (gain > 0) == (attacker.world.variant is Variant.LIAR), gain
+    assert (gain > 0) == (attacker.world.variant is Variant.LAG), gain
     assert NOTHING < measure(attacker, CALM, STRADDLE) < 0
