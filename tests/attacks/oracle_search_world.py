@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import Enum
 from math import floor, log
@@ -19,9 +19,10 @@ from bulkhead.chain import ZERO, Contract, Receipt, Revert, RevmChain
 from bulkhead.model.oracles.oracle import encode_proof
 from bulkhead.model.oracles.oracle_settings import Composition
 from bulkhead.model.oracles.source import Kind
-from bulkhead.protocol import Deployment, MarketTerms, PerpetualTerms, VolatilityMarginRates, VolatilityTerms
+from bulkhead.protocol import Deployment, MarketTerms, PerpetualTerms, VolatilityTerms
 from bulkhead.protocol.config import ONE, source, text32
 from tests.uniswap import MAX, Uniswap
+from tests.unit.margin.volatility_world import STEEP
 
 BLOCK, START = 12, 1_800_000_000
 UNIT = 10**6
@@ -39,15 +40,7 @@ SILENCE, DEVIATION, LATE = 60, 0.005, 60
 DELAY = MarketTerms().delay
 #: No single move of a setting outruns a margin of these: what is looked for is profit from prices, not from gaps.
 FEED = VolatilityTerms(interval=300, fast_time=86_400, slow_time=2_592_000)
-RATES = VolatilityMarginRates(
-    initial_z=Decimal(6),
-    target_z=Decimal("4.5"),
-    maintenance_z=Decimal(3),
-    target_cap=Decimal("0.3"),
-    maintenance_cap=Decimal("0.2"),
-    impact=Decimal("0.01"),
-    open_interest=Decimal("0.0001"),
-)
+RATES = replace(STEEP, impact=Decimal("0.01"), open_interest=Decimal("0.0001"))
 
 
 class Variant(Enum):

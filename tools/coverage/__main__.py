@@ -22,6 +22,7 @@ RESULT = build.ROOT / "benchmarks" / "coverage.json"
 ELSEWHERE = ("tests/unit/chain", "tests/unit/coverage", "tests/unit/protocol", "tests/unit/scenario")
 ELSEWHERE += ("tests/unit/fuzz", "tests/unit/mutation", "tests/unit/test_readme.py", "tests/integration", "tests/ape")
 ELSEWHERE += ("tests/invariants", "tests/unit/options")  # of the twin, and of the gas of the shipped build
+ELSEWHERE += ("tests/unit/keeper", "tests/unit/risk")  # on a node, and in floats
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-n", "2", "-p", "tools.coverage.plugin", "-p", "no:cacheprovider"]
 PYTEST += ["--hypothesis-seed=0", *(f"--ignore={folder}" for folder in ELSEWHERE), "tests"]
 
