@@ -327,8 +327,8 @@ class OracleEnded(Refused):
 
 class QuorumNotShown(Refused):
     said = (
-        "Of the validators {agreeing} agree and {not_shown} are not shown, where {quorum} must agree: prove the prices"
-        " of those that are not shown in the same transaction."
+        "Of the validators {agreeing} agree and {not_shown} are not shown, where {quorum} must agree: show"
+        " the right rounds of Chainlink's, and prove prices of Pyth in the same transaction."
     )
     agreeing: int
     not_shown: int

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from bulkhead.chain import Address, Chain, Contract, Receipt, Revert
 from bulkhead.chain.base import AddressLike
 from bulkhead.model.oracles.oracle import encode_proof
-from bulkhead.protocol.errors import PriceNotThereYet, ProofInvalid, TypedContract
+from bulkhead.protocol.errors import PriceNotThereYet, ProofInvalid, QuorumNotShown, TypedContract
 from bulkhead.protocol.units import WAD, short, to_decimal
 
 #: No round has this id: with it a contract answers what time it wants a price after.
@@ -82,7 +82,7 @@ class Oracle:
         """The proof that an execution takes, which is only simulated here.
 
         The execution itself says after what time it wants a price: it is asked with a round that does not exist. Raises
-        PriceNotThereYet, ProofInvalid, and whatever else the execution raises.
+        PriceNotThereYet, ProofInvalid, QuorumNotShown, and whatever else the execution raises.
         """
         try:
             execution(NO_ROUND)
@@ -96,7 +96,7 @@ class Oracle:
             try:
                 execution(proof)
                 return proof
-            except (ProofInvalid, PriceNotThereYet) as refused:
+            except (ProofInvalid, PriceNotThereYet, QuorumNotShown) as refused:
                 refusal = refusal or refused
         assert refusal is not None
         raise refusal

@@ -50,8 +50,8 @@ interface IOracle {
     function commitment() external view returns (uint16 phase);
 
     /// @notice The primary's first price observed strictly after `afterTime`, proven to be the first.
-    /// @dev Reverts where the proof is wrong or missing, and after the end. `undisputed` is false where the quorum of validators, as
-    /// of `time`, disagrees, where a single source or the second leg jumped, and with `index` 0 where an answer is invalid: never use
+    /// @dev Reverts where the proof is wrong or missing, and after the end; of a validator it then shows nothing.
+    /// `undisputed` is false where the quorum of validators, as of `time`, disagrees, where a single source or the second leg jumped, and with `index` 0 where an answer is invalid: never use
     /// `index` then. Whatever is shown, there is one outcome: what could still turn it when shown makes the call revert.
     /// @param phase what `commitment` answered
     /// @param proof abi.encode(uint80 round) with a single source, else abi.encode(uint80 round, uint80[] rounds), in the

@@ -86,29 +86,31 @@ library ChainlinkSource {
     /// @notice The last round of the phase on chain at or before `time`, proven by its id and the successor; its index is 0 where
     /// it was invalid or older than the heartbeat.
     /// @param id 0 claims that the feed is dead, the phase's first id that it had not spoken by `time`; both are checked
+    /// @return shown false where this id proves nothing; the index is 0 then
     function asOf(Feed feed, Bounds bounds, uint256 phase_, uint256 time, uint256 id)
         internal
         view
-        returns (Round memory last)
+        returns (bool shown, Round memory last)
     {
         // Dead is what shows neither its newest round nor the phase's first: a proxy just moved to an empty aggregator does not pass.
         if (id == 0 && newest(feed, bounds).observed == 0 && round(feed, bounds, phase_ << 64 | 1).observed == 0) {
-            return last;
+            return (true, last);
         }
-        if (id >> 64 != phase_) revert IOracle.ProofInvalid(id, time);
+        if (id >> 64 != phase_) return (false, last);
         _loadRound(last, feed, bounds, id);
-        if (last.observed == 0) revert IOracle.ProofInvalid(id, time);
+        if (last.observed == 0) return (false, last);
         if (last.transmitted > time) {
-            if (uint64(id) != 1) revert IOracle.ProofInvalid(id, time);
             last.index = 0;
-            return last;
+            return (uint64(id) == 1, last);
         }
         Round memory next = round(feed, bounds, id + 1);
         // In the second of `time` itself a successor may still come.
         if (next.observed == 0 ? time >= block.timestamp : next.transmitted <= time) {
-            revert IOracle.ProofInvalid(id, time);
+            last.index = 0;
+            return (false, last);
         }
         _expire(feed, last, time);
+        shown = true;
     }
 
     /// @notice The same without a proof, by walking back from the newest round; an empty one where that takes too long.

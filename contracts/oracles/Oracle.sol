@@ -83,7 +83,7 @@ contract Oracle is IOracle {
         (feed0, feed1, feed2, feed3) = (feeds[0], feeds[1], feeds[2], feeds[3]);
         (bounds0, bounds1, bounds2, bounds3) = (bounds[0], bounds[1], bounds[2], bounds[3]);
 
-        uint64 phases = _phases();
+        uint64 phases = _phases(0);
         Clock memory c = Clock(0, 0, false, uint40(block.timestamp), phases, phases);
         clock = c;
         if (!_record(c)) revert PriceInvalid(_newest().answer); // an end always has a price
@@ -127,7 +127,9 @@ contract Oracle is IOracle {
         uint256 phases = _phasesAt(c, time);
         uint256 own = index;
         if (composition != Composition.None) {
-            Round memory leg = feed3.asOf(bounds3, phases >> 48, time, _word(proof, 3 + validators));
+            uint256 id = _word(proof, 3 + validators);
+            (bool legShown, Round memory leg) = feed3.asOf(bounds3, phases >> 48, time, id);
+            if (!legShown) revert ProofInvalid(id, time);
             index = _composed(own, leg);
             // Here and below zero marks that there is no price; nobody gains by hitting it.
             // slither-disable-next-line incorrect-equality
@@ -139,10 +141,15 @@ contract Oracle is IOracle {
         uint256 notShown;
         for (uint256 i; i < validators && agreeing < quorum; ++i) {
             (Feed feed, Bounds bounds) = _source(i);
-            bool shown = true;
+            bool shown;
             uint256 value;
-            if (feed.isPush()) value = feed.asOf(bounds, uint16(phases >> 16 * i), time, _word(proof, 3 + i)).index;
-            else (shown, value) = _remembered(feed, bounds, i, time);
+            if (feed.isPush()) {
+                Round memory r;
+                (shown, r) = feed.asOf(bounds, uint16(phases >> 16 * i), time, _word(proof, 3 + i));
+                value = r.index;
+            } else {
+                (shown, value) = _remembered(feed, bounds, i, time);
+            }
             if (_near(value, feed.isComposed() ? index : own, spread)) ++agreeing;
             else if (!shown) ++notShown;
         }
@@ -179,7 +186,7 @@ contract Oracle is IOracle {
         Clock memory c = clock;
         if (c.ended) return true;
         uint40 now_ = uint40(block.timestamp);
-        uint64 phases = _phases();
+        uint64 phases = _phases(c.phases);
         if (phases != c.phases && now_ - c.since > PHASE_LIFE) {
             (c.before, c.phases, c.since) = (c.phases, phases, now_);
         }
@@ -240,7 +247,7 @@ contract Oracle is IOracle {
         }
         if (validators == 0) return _near(r.index, previous.index, jumpLimit) ? index : 0;
         uint256 agreeing;
-        for (uint256 i; i < validators; ++i) {
+        for (uint256 i; i < validators && agreeing < quorum; ++i) {
             (Feed feed, Bounds bounds) = _source(i);
             uint256 value = feed.isPush()
                 ? feed.findAsOf(bounds, uint16(phases >> 16 * i), r.observed).index
@@ -346,10 +353,14 @@ contract Oracle is IOracle {
         return feed3.preceding(bounds3, leg).index;
     }
 
-    function _phases() internal view returns (uint64 phases) {
+    /// @dev Of a feed that does not answer now the phase that is known.
+    function _phases(uint64 known) internal view returns (uint64 phases) {
         for (uint256 i; i < 4; ++i) {
             (Feed feed,) = _source(i);
-            if (Feed.unwrap(feed) != 0 && feed.isPush()) phases |= uint64(feed.phase()) << uint64(16 * i);
+            if (Feed.unwrap(feed) == 0 || !feed.isPush()) continue;
+            uint64 place = uint64(16 * i);
+            uint16 phase = feed.phase();
+            phases |= uint64(phase != 0 ? phase : uint16(known >> place)) << place;
         }
     }
 

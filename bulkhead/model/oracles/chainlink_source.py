@@ -71,23 +71,21 @@ def first_after(feed: Feed, bounds: Bounds, phase_: int, after_time: int, id: in
         before = preceding(feed, bounds, before, now)
 
 
-def as_of(feed: Feed, bounds: Bounds, phase_: int, time: int, id: int, now: int) -> Round:
-    """The last round of the phase on chain at or before `time`; index 0: invalid, or too old. Raises ProofInvalid."""
+def as_of(feed: Feed, bounds: Bounds, phase_: int, time: int, id: int, now: int) -> tuple[bool, Round]:
+    """Is it shown, and the last round of the phase on chain by `time`; index 0: invalid, too old, or not shown."""
     if id == 0 and newest(feed, bounds, now).observed == 0 and round(feed, bounds, phase_ << 64 | 1, now).observed == 0:
-        return Round()
+        return True, Round()
     if id >> 64 != phase_:
-        raise ProofInvalid(id, time)
+        return False, Round()
     last = round(feed, bounds, id, now)
     if last.observed == 0:
-        raise ProofInvalid(id, time)
+        return False, last
     if last.transmitted > time:
-        if id & _UINT64 != 1:
-            raise ProofInvalid(id, time)
-        return last._replace(index=0)
+        return id & _UINT64 == 1, last._replace(index=0)
     next_ = round(feed, bounds, id + 1, now)
     if time >= now if next_.observed == 0 else next_.transmitted <= time:
-        raise ProofInvalid(id, time)
-    return _expired(feed, last, time)
+        return False, last._replace(index=0)
+    return True, _expired(feed, last, time)
 
 
 def find_as_of(feed: Feed, bounds: Bounds, phase_: int, time: int, now: int) -> Round:

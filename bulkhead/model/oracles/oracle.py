@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from bulkhead.model.errors import ModelError
 from bulkhead.model.interfaces.oracle import Block
@@ -77,7 +78,7 @@ class Oracle:
         self.validators = len(self.feeds)
         #: Transient storage: what was proven in this transaction.
         self.kept: pyth_source.Kept = {}
-        phases = self._phases()
+        phases = self._phases(())
         self.clock = Clock(0, 0, False, block.timestamp, phases, phases)
         self.last = Price(0, 0)
         if not self._record(self.clock):
@@ -114,7 +115,10 @@ class Oracle:
         index = own
         if self.leg is not None:
             feed, bounds = self.leg
-            leg = chainlink_source.as_of(feed, bounds, phases[-1], time, self._word(proof, 3 + self.validators), now)
+            id = self._word(proof, 3 + self.validators)
+            leg_shown, leg = chainlink_source.as_of(feed, bounds, phases[-1], time, id, now)
+            if not leg_shown:
+                raise ProofInvalid(id, time)
             index = self._composed(own, leg)
             if index == 0 or not self._near(leg.index, self._before_leg(leg), self.jump_limit):
                 return index, time, False
@@ -124,9 +128,9 @@ class Oracle:
         for i, (feed, bounds) in enumerate(self.feeds):
             if agreeing >= self.quorum:
                 break
-            shown = True
             if feed.is_push:
-                value = chainlink_source.as_of(feed, bounds, phases[i], time, self._word(proof, 3 + i), now).index
+                shown, r = chainlink_source.as_of(feed, bounds, phases[i], time, self._word(proof, 3 + i), now)
+                value = r.index
             else:
                 shown, value = self._remembered(feed, bounds, i, time)
             if self._near(value, index if feed.composed else own, self.spread):
@@ -172,7 +176,7 @@ class Oracle:
         c, now = self.clock, self.block.timestamp
         if c.ended:
             return True
-        phases = self._phases()
+        phases = self._phases(c.phases)
         if phases != c.phases and now - c.since > PHASE_LIFE:
             c.before, c.phases, c.since = c.phases, phases, now
         try:
@@ -314,10 +318,11 @@ class Oracle:
     def _near(value: int, middle: int, limit: int) -> bool:
         return value != 0 and abs(value - middle) * ONE <= middle * limit
 
-    def _phases(self) -> tuple[int, ...]:
-        """Of each validator and the second leg, which comes last; of Pyth 0."""
+    def _phases(self, known: Sequence[int]) -> tuple[int, ...]:
+        """Of each validator and the second leg, which comes last; of Pyth 0. Who does not answer has the known one."""
         feeds = [feed for feed, _ in [*self.feeds, *([self.leg] if self.leg else [])]]
-        return tuple(chainlink_source.phase(feed) if feed.is_push else 0 for feed in feeds)
+        told = [chainlink_source.phase(feed) if feed.is_push else 0 for feed in feeds]
+        return tuple(phase or before for phase, before in zip_longest(told, known, fillvalue=0))
 
     @staticmethod
     def _phases_at(c: Clock, time: int) -> tuple[int, ...]:

@@ -329,19 +329,18 @@ def test_row_8_a_frozen_primary_beside_moving_validators() -> None:
 
 def test_row_32_a_wrong_validator_proof_reverts_and_never_disputes() -> None:
     w, t, (p, a, b) = three((2000, 2000, 1))
-    time = t + 10
     for wrong in (0, a - 1, a + 1, 2 * ID | 1, ID, 2**80, 2**256 - 1):
-        assert w.first(t, p, wrong, b) == ("ProofInvalid", (wrong, time))
-    assert w.first(t, p) == ("ProofInvalid", (0, time))
+        assert w.first(t, p, wrong, b) == ("QuorumNotShown", (0, 1, 1))
+    assert w.first(t, p) == ("QuorumNotShown", (0, 2, 1))
     assert w.first(t, p, a)[2] is True  # the quorum stands: nothing more is read
-    assert w.ask("first_after", 1, t, encode_proof(p)) == ("ProofInvalid", (0, time))
+    assert w.ask("first_after", 1, t, encode_proof(p)) == ("QuorumNotShown", (0, 2, 1))
 
 
 def test_a_validator_is_proven_by_its_successor() -> None:
     w, t, (p, a, b) = three((2000, 2000, 2000))
     w.validators[0].push(1)
     assert w.first(t, p, a, b)[2] is True
-    assert w.first(t, p, a + 1, b) == ("ProofInvalid", (a + 1, t + 10))
+    assert w.first(t, p, a + 1, 0) == ("QuorumNotShown", (0, 2, 1))
     w.validators[0].push(1, transmitted=w.now)
     assert w.first(t, p, a, b)[2] is True
 
@@ -351,10 +350,10 @@ def test_row_31_in_the_second_of_the_price_a_validator_may_still_speak() -> None
     t = w.now
     w.wait(10)
     p, a, b = w.all(2000)
-    assert w.first(t, p, a, b) == ("ProofInvalid", (a, t + 10))
+    assert w.first(t, p, a, b) == ("QuorumNotShown", (0, 2, 1))
     a = w.validators[0].push(1)
     w.wait(1)
-    assert w.first(t, p, a - 1, b) == ("ProofInvalid", (a - 1, t + 10))
+    assert w.first(t, p, a - 1, 0) == ("QuorumNotShown", (0, 2, 1))
     assert w.first(t, p, a, b)[2] is True
 
 
@@ -406,7 +405,7 @@ def test_row_41_one_dead_validator_stops_nothing(fault: str) -> None:
     w.validators[0].fail(fault)
     assert w.ask("latest") == (2000 * E18, t + 10)
     assert w.first(t, p, 0, b) == (2000 * E18, t + 10, True)
-    assert w.first(t, p, a, b) == ("ProofInvalid", (a, t + 10))
+    assert w.first(t, p, a, b) == (2000 * E18, t + 10, True)
     w.validators[1].fail(fault)
     assert w.first(t, p, 0, 0)[2] is False
     assert w.ask("latest")[0] == "PriceDisputed"
@@ -427,8 +426,39 @@ def test_a_dead_validator_agrees_with_no_price_however_small() -> None:
 
 
 def test_a_validator_that_is_alive_cannot_be_declared_dead() -> None:
-    w, t, (p, _, b) = three((2000, 2000, 2000))
-    assert w.first(t, p, 0, b) == ("ProofInvalid", (0, t + 10))
+    w, t, (p, _, b) = three((2000, 2000, 1))
+    assert w.first(t, p, 0, b) == ("QuorumNotShown", (0, 1, 1))
+
+
+def test_row_41_a_validator_that_nothing_can_be_proven_of_stops_nothing() -> None:
+    """It says its newest price, and refuses every round by its id."""
+    w, t, (p, a, b) = three((2000, 2000, 2000))
+    words = (a, 2000 * E8, t + 10, t + 10, a)
+    told = "".join(f"7f{word:064x}60{32 * i:02x}52" for i, word in enumerate(words))
+    w.chain.set_code(w.validators[0].mock.address, code_of({"latestRoundData()": bytes.fromhex(told + "60a05ff3")}))
+    contract = w.contract.call
+    assert answer_of(contract.latest) == (2000 * E18, t + 10)
+    for offered in (a, 0, ID | 1):
+        assert answer_of(contract.firstAfter, 1, t, encode_proof(p, (offered, b))) == (2000 * E18, t + 10, True)
+    assert answer_of(contract.firstAfter, 1, t, encode_proof(p, (a, 0))) == ("QuorumNotShown", (0, 2, 1))
+
+
+def test_a_feed_that_fails_while_phases_are_recorded_keeps_its_phase() -> None:
+    w = world(2)
+    w.wait(DAY + 1)
+    w.all(2000)
+    w.validators[0].fail()
+    w.validators[1].new_phase()
+    w.check_outage()
+    w.validators[0].fail("none")
+    assert w.model.clock.phases == (1, 2)
+    w.wait(10)
+    t = w.now
+    w.wait(10)
+    p, a, _ = w.all(2000)
+    w.validators[1].push(1)
+    w.wait(1)
+    assert w.first(t, p, a, 0)[2] is True
 
 
 def test_answers_of_20000_bytes_are_not_copied() -> None:
@@ -455,10 +485,10 @@ def test_row_30_a_validator_that_moves_to_a_new_phase() -> None:
     p = w.primary.push(2000)
     w.wait(1)
     assert w.first(t, p, fresh, 0)[2] is True
-    assert w.first(t, p, ID | 3, 0) == ("ProofInvalid", (ID | 3, t + 10))
+    assert w.first(t, p, ID | 3, 0) == ("QuorumNotShown", (0, 1, 1))
     # for a price from before the move the old phase counts, and no other
     assert w.first(moved - 11, ID | 3, ID | 3, 0)[2] is True
-    assert w.first(moved - 11, ID | 3, fresh, 0) == ("ProofInvalid", (fresh, moved - 10))
+    assert w.first(moved - 11, ID | 3, fresh, 0) == ("QuorumNotShown", (0, 1, 1))
 
 
 def test_the_old_phase_counts_until_the_move() -> None:
@@ -481,7 +511,7 @@ def test_the_old_phase_counts_until_the_move() -> None:
     assert w.first(t, p2, late, b2) == (2000 * E18, t + 10, True)
     w.wait(10)
     second = w.validators[0].push(2000)
-    assert w.first(t, p2, second, b2) == ("ProofInvalid", (second, t + 10))
+    assert w.first(t, p2, second, 0) == ("QuorumNotShown", (0, 2, 1))
 
 
 def test_phases_are_recorded_once_a_day() -> None:
@@ -719,7 +749,7 @@ def test_a_validator_whose_first_round_stands_cannot_be_declared_dead() -> None:
     told = [f"7f{word:064x}" + f"68{ID | 1:018x}60043514" + f"0260{32 * i:02x}52" for i, word in enumerate(words)]
     for v in w.validators:  # each word x (asked for round 1)
         w.chain.set_code(v.mock.address, code_of({"getRoundData(uint80)": bytes.fromhex("".join(told) + "60a05ff3")}))
-    assert answer_of(w.contract.call.firstAfter, 1, t, encode_proof(p, (0, 0))) == ("ProofInvalid", (0, t + 60))
+    assert answer_of(w.contract.call.firstAfter, 1, t, encode_proof(p, (0, 0))) == ("QuorumNotShown", (0, 2, 1))
 
 
 def test_starving_the_call_of_gas_starts_no_outage() -> None:
