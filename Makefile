@@ -5,9 +5,11 @@ PY     := $(VENV)/bin/python
 PIP    := $(PY) -m pip install -qq --disable-pip-version-check
 SETUP  := $(VENV)/.installed
 PROVER := .venv-halmos
+SITE   := .venv-docs
+BOT    := .venv-silverback
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test demo bench-gas bench-options bench-fuzz bench-keeper fuzz campaign profit profit-oracle risk latency coverage faults hunt mutation prove lint lint-python lint-solidity slither sizes format clean
+.PHONY: help setup build test demo bench-gas bench-options bench-option-gas bench-fuzz bench-keeper replay-keepers fuzz campaign profit profit-oracle risk latency option-quotes coverage faults faults-keeper hunt mutation prove docs lint lint-python lint-solidity slither sizes format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,7 +37,7 @@ node_modules/.installed: package.json package-lock.json .npmrc
 build: setup ## compile contracts/ (only what changed) and print the sizes
 	$(PY) -m bulkhead.build
 
-test: setup ## run the test suite on two cores
+test: setup $(BOT)/.installed ## run the test suite on two cores
 	@$(PY) -m bulkhead.build --quiet
 	$(PY) -m pytest -q -n 2 tests
 
@@ -49,6 +51,10 @@ bench-options: setup ## gas and errors of option prices on chain; half a minute,
 	@$(PY) -m bulkhead.build --quiet
 	$(PY) benchmarks/options.py
 
+bench-option-gas: setup ## whole-transaction gas of options
+	@$(PY) -m bulkhead.build --quiet
+	PYTHONPATH=. $(PY) benchmarks/option_gas.py
+
 bench-fuzz: setup ## calls per second of the fuzzer, of forge's invariants on the same, and of ape; five minutes
 	@$(PY) -m bulkhead.build --quiet
 	$(PY) benchmarks/fuzz.py
@@ -56,6 +62,10 @@ bench-fuzz: setup ## calls per second of the fuzzer, of forge's invariants on th
 bench-keeper: setup ## a million positions in a keeper's index, and 12,000 vaults liquidated on a node; some ten minutes
 	@$(PY) -m bulkhead.build --quiet
 	$(PY) benchmarks/keeper.py
+
+replay-keepers: setup ## 500 positions and live keepers through March 2020, also with keepers gone; half an hour
+	@$(PY) -m bulkhead.build --quiet
+	$(PY) -m tests.integration.keeper_replay
 
 fuzz: setup ## random histories against the model and every invariant, for a minute
 	@$(PY) -m bulkhead.build --quiet
@@ -80,11 +90,19 @@ latency: setup ## how long an order waits, and what a trader earns who is ahead 
 	@$(PY) -m bulkhead.risk.latency
 	@cp out/latency.json benchmarks/latency.json
 
+option-quotes: setup ## what informed traders earn from a pool's quotes for options, and how wide these must be; five minutes
+	@$(PY) -m bulkhead.risk.options $(sort $(wildcard ../shared/data/btc_*.csv ../shared/data/eth_*.csv))
+	@cp out/options_quotes.json benchmarks/options_quotes.json
+
 coverage: setup ## which branches of the core the tests take; fails for one that they do not
 	$(PY) -m tools.coverage
 
 faults: setup ## plant faults in the contracts, one by one; fails for one that no test sees
 	$(PY) -m tools.faults
+
+faults-keeper: setup ## break what a keeper stands on, at 200 random instants for each kind of fault; half an hour
+	@$(PY) -m bulkhead.build --quiet
+	$(PY) -m tests.integration.keeper_faults
 
 hunt: setup ## plant subtle faults in the contracts, one by one; fails for one that the fuzzer does not find in a minute
 	$(PY) -m tools.faults.hunt
@@ -99,6 +117,26 @@ $(PROVER)/.installed: node_modules/.installed proofs/constraints.txt
 	test -x $(PROVER)/bin/python || $(PYTHON) -m venv $(PROVER)
 	$(PROVER)/bin/python -m pip install -qq --disable-pip-version-check --no-deps --requirement proofs/constraints.txt
 	@$(PROVER)/bin/python -m pip check
+	@touch $@
+
+docs: $(SITE)/.installed ## the pages of docs/ and a reference from the docstrings, as a site in out/site
+	$(SITE)/bin/mkdocs build --strict --quiet --config-file tools/site/mkdocs.yml
+	@echo "out/site/index.html"
+
+$(SITE)/.installed: tools/site/constraints.txt
+	test -x $(SITE)/bin/python || $(PYTHON) -m venv $(SITE)
+	$(SITE)/bin/python -m pip install -qq --disable-pip-version-check --no-deps --requirement tools/site/constraints.txt
+	@$(SITE)/bin/python -m pip check
+	@touch $@
+
+# Silverback and TaskIQ want packages of their own, and this package without what it draws pictures with. The tests start a Redis,
+# taken from Debian where the machine has none.
+$(BOT)/.installed: $(SETUP) tools/silverback/constraints.txt tools/redis.sh
+	test -x $(BOT)/bin/python || $(PYTHON) -m venv $(BOT)
+	$(BOT)/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-compile --requirement tools/silverback/constraints.txt
+	@$(BOT)/bin/python -m pip check
+	@$(BOT)/bin/python -c 'import os, pathlib, sysconfig; pathlib.Path(sysconfig.get_path("purelib"), "bulkhead.pth").write_text(os.getcwd())'
+	@tools/redis.sh .redis
 	@touch $@
 
 lint: lint-python lint-solidity slither sizes ## formatting, types, style, static analysis, contract sizes
@@ -124,4 +162,4 @@ format: setup ## rewrite Python and Solidity in the project's format
 	tools/forge fmt contracts benchmarks/forge proofs
 
 clean: ## remove everything that was installed or built
-	rm -rf $(VENV) $(PROVER) node_modules .build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(PROVER) $(SITE) $(BOT) .redis node_modules .build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

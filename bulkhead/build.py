@@ -9,6 +9,11 @@ changed are compiled, spread over one node process per core. Everything lands in
     build-info/bulkhead.json the syntax trees of the whole project, in the form slither reads
 
 Run as `python -m bulkhead.build`; standard library only.
+
+An installed package has neither sources nor a compiler. It reads `bulkhead/manifest/NAME.json`, which `--manifest`
+writes and a test compares with the sources. The files are committed, so that installing from a checkout or from git
+takes no Node; one a contract and as text, so that git keeps only what changed, and that changes in two contracts do not
+meet.
 """
 
 from __future__ import annotations
@@ -38,6 +43,7 @@ except ImportError:  # Windows: builds at the same time are then the caller's bu
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / ".build"
 SOLC = ROOT / "tools" / "solc"
+MANIFEST = Path(__file__).resolve().parent / "manifest"
 
 # Test doubles of others that no file of ours has to inherit to be deployable in tests.
 EXTRA_SOURCES = (
@@ -53,6 +59,9 @@ SETTINGS: dict[str, Any] = {
 }
 OUTPUTS = ["abi", "evm.bytecode.object", "evm.bytecode.linkReferences", "evm.deployedBytecode.object"]
 OUTPUTS += ["evm.methodIdentifiers", "storageLayout"]
+
+# Test doubles that ship: `Protocol.local` and `bulkhead drive` deploy them.
+SHIPPED_MOCKS = ("TokenMock", "FeedProxyMock")
 
 CODE_LIMIT = 24_576  # EIP-170
 INIT_CODE_LIMIT = 49_152  # EIP-3860
@@ -96,9 +105,65 @@ class Artifact:
 
 @functools.cache
 def artifacts() -> dict[str, Artifact]:
-    """Every contract of `contracts/` by name, compiled first if stale; looked up once per process."""
+    """Every contract by name, once a process: of `contracts/`, compiled first if stale, or else of the manifest."""
+    if not is_checkout():
+        return read_manifest()
     build()
     return load()
+
+
+def is_checkout() -> bool:
+    """Are the sources here, or only what an installed package has of them?"""
+    return (ROOT / "contracts" / "Market.sol").exists()
+
+
+def read_manifest() -> dict[str, Artifact]:
+    """What ships with the package: ABIs and creation code; no deployed code, no storage layout.
+
+    Raises BuildError where there is none.
+    """
+    stored = [json.loads(file.read_text()) for file in sorted(MANIFEST.glob("*.json"))]
+    if not stored:
+        raise BuildError("no contracts/ and no bulkhead/manifest/ here: the package is not complete")
+    return {
+        entry["name"]: Artifact(
+            **entry | {"bytecode": bytes.fromhex(entry["bytecode"])},
+            deployed_size=0,
+            deployed=b"",
+            methods={},
+            storage_layout={},
+            links={},
+        )
+        for entry in stored
+    }
+
+
+def manifest() -> dict[str, str]:
+    """The manifest as it should be, of the last build: name -> the text of its file."""
+    return {
+        name: json.dumps(_shipped(artifact), separators=(",", ":")) + "\n"
+        for name, artifact in load().items()
+        if artifact.source.startswith("contracts/")
+        and ("/mocks/" not in artifact.source or name in SHIPPED_MOCKS)
+        and artifact.abi  # libraries without errors and events have nothing to tell
+    }
+
+
+def write_manifest() -> None:
+    """Brings `bulkhead/manifest/` up to the last build."""
+    MANIFEST.mkdir(exist_ok=True)
+    texts = manifest()
+    for file in MANIFEST.glob("*.json"):
+        if file.stem not in texts:
+            file.unlink()
+    for name, text in texts.items():
+        (MANIFEST / f"{name}.json").write_text(text)
+
+
+def _shipped(artifact: Artifact) -> dict[str, Any]:
+    # An internal library's code is never deployed.
+    code = b"" if "/libraries/" in artifact.source else artifact.bytecode
+    return {"name": artifact.name, "source": artifact.source, "abi": artifact.abi, "bytecode": code.hex()}
 
 
 def load() -> dict[str, Artifact]:
@@ -394,16 +459,22 @@ def size_table(found: Mapping[str, Artifact]) -> tuple[str, bool]:
 
 
 def main() -> int:
+    """The command; gives the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bulkhead.build", description="Compile contracts/ and print sizes.")
     parser.add_argument("--force", action="store_true", help="compile everything, not only what is stale")
     parser.add_argument("--ast", action="store_true", help="write the syntax trees for slither, too")
     parser.add_argument("--sizes", action="store_true", help="exit 1 if a contract is over its limit")
+    parser.add_argument(
+        "--manifest", action="store_true", help="write bulkhead/manifest/, which an installed package reads"
+    )
     parser.add_argument("--quiet", action="store_true", help="print no sizes unless one is over its limit")
     options = parser.parse_args()
     try:
         compiled = build(force=options.force)
         if options.ast:
             _build_info()
+        if options.manifest:
+            write_manifest()
     except BuildError as error:
         print(error, file=sys.stderr)
         return 1

@@ -15,7 +15,9 @@ from bulkhead.chain import AnvilChain, ChainError, RevmChain
 from bulkhead.fuzz import command as fuzz
 from bulkhead.fuzz import profit_command as profit
 from bulkhead.keeper import command as keeper
+from bulkhead.keeper import monitor
 from bulkhead.risk import command as risk
+from bulkhead.risk.options import command as options_
 from bulkhead.scenario import ASSETS, EVENTS, Candle, built_in, read_csv
 
 _DESCRIPTION = """\
@@ -29,6 +31,7 @@ examples:
   bulkhead demo                                  March 2020 in both markets; pictures in out/demo
   bulkhead drive --event may_2021 --order ohlc   another event, up before down in each candle
   bulkhead drive --prices eth.csv --market eth   your own candles, in one market
+  bulkhead drive --scenario straddle             options: straddles sold into the crash of March 2020
 """
 
 
@@ -73,13 +76,21 @@ def parser() -> argparse.ArgumentParser:
             default="anvil",
             help="a node of its own, or the EVM in this process, faster (default: anvil)",
         )
+        command.add_argument(
+            "--scenario",
+            choices=("leverage", "straddle"),
+            default="leverage",
+            help="perpetuals from 2x to 25x (default), or straddles sold into the crash, held to their expiry",
+        )
         command.set_defaults(run=_drive)
     for name, module, summary in (
         ("deploy", deploy, "factory and markets to a network, step by step"),
         ("fuzz", fuzz, "random histories against the model and every invariant"),
         ("profit", profit, "a search for histories that take money out of a market"),
         ("risk", risk, "fixed margins beside margins that follow volatility, over price histories"),
+        ("options", options_, "what options are worth and what a pool asks for them, with pictures"),
         ("keeper", keeper, "the upkeep of a deployed market, for its fees"),
+        ("monitor", monitor, "a deployed market in the terminal, as its keepers see it"),
     ):
         command = commands.add_parser(
             name,
@@ -111,29 +122,38 @@ def _drive(options: argparse.Namespace) -> int:
     # rich and matplotlib are slow to import: not for --help
     from rich.console import Console
 
+    from bulkhead.scenario import straddle
     from bulkhead.scenario.drive import LEAD, DriveError, drive, schedule
 
     begun = time.monotonic()
+    straddles = options.scenario == "straddle"
     paths: Mapping[str, Sequence[Candle]]
     try:
         if options.prices:
             paths = {(options.market or "eth").upper(): read_csv(options.prices)}
             title = options.prices.stem
         else:
-            paths = {asset: built_in(options.event, asset) for asset in ASSETS}
+            assets = [straddle.NAME] if straddles else ASSETS
+            paths = {asset: built_in(options.event, asset) for asset in assets}
             title = options.event
         schedule(paths, options.order)  # refuses a path that no feed can follow, before anything is started
     except ValueError as error:  # CandleFileError is one
         print(f"bulkhead: {error}", file=sys.stderr)
         return 2
-    start = min(path[0].time for path in paths.values()) - LEAD
+    start = min(path[0].time for path in paths.values()) - (straddle.LEAD if straddles else LEAD)
     chain: AbstractContextManager[Any]
     try:
         options.out.mkdir(parents=True, exist_ok=True)
         chain = AnvilChain(timestamp=start) if options.engine == "anvil" else nullcontext(RevmChain(timestamp=start))
         with chain as local:
             console = Console(width=None if sys.stdout.isatty() else 120)
-            outcome = drive(local, paths, order=options.order, title=title, out=options.out, console=console)
+            if straddles:
+                (path,) = paths.values()
+                outcome = straddle.straddle(
+                    local, path, order=options.order, title=title, out=options.out, console=console
+                )
+            else:
+                outcome = drive(local, paths, order=options.order, title=title, out=options.out, console=console)
     except (DriveError, ChainError, OSError) as error:
         print("FAILED:", " ".join(str(error).split()), file=sys.stderr)
         return 1

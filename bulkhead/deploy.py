@@ -12,7 +12,7 @@ from getpass import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bulkhead.build import BuildError
+from bulkhead.build import BuildError, is_checkout
 from bulkhead.chain import AnvilChain, ApeChain, ChainError, Web3Chain
 
 if TYPE_CHECKING:
@@ -79,6 +79,11 @@ def run(options: argparse.Namespace) -> int:
     """Runs the command; gives the exit code."""
     from bulkhead.protocol.networks import ConfigError, load
 
+    if not is_checkout():
+        print(
+            "bulkhead: deploying takes a checkout of the project: an installed package only connects", file=sys.stderr
+        )
+        return 2
     try:
         network = load(options.name or _from_ape(options.network), options.config)
         _consistent(options, network)

@@ -12,21 +12,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import compress
+from itertools import compress, pairwise
 from operator import is_not
 from typing import NamedTuple
 from weakref import ref
 
 from bulkhead.model.errors import ModelError
+from bulkhead.model.instruments.european_options import EuropeanOptions
+from bulkhead.model.instruments.expiry_fixing import ExpiryFixing
+from bulkhead.model.interfaces.european_options import InSettlement
 from bulkhead.model.interfaces.instrument import Snapshot
 from bulkhead.model.interfaces.market import Action as Scope
 from bulkhead.model.interfaces.market import Order, OrderKind, Position, Status
 from bulkhead.model.interfaces.pool import Exit
 from bulkhead.model.interfaces.volatility_feed import VolatilityState
-from bulkhead.model.libraries import bands, book, position_math
+from bulkhead.model.interfaces.volatility_path import Segment
+from bulkhead.model.libraries import bands, book, option_series, position_math
 from bulkhead.model.libraries.book import Series
 from bulkhead.model.libraries.logarithm import ONE as RAY
 from bulkhead.model.libraries.position_math import LOT, ONE
+from bulkhead.model.margin.fixed_margin import FixedMargin
 from bulkhead.model.margin.volatility_feed import UNIT, VolatilityFeed
 from bulkhead.model.margin.volatility_margin import VolatilityMargin
 from bulkhead.model.market import NO_CLAIM, NO_ORDER, NO_POSITION, Claim, Market
@@ -65,6 +70,25 @@ class Margins(NamedTuple):
         return Margins(feed.remembered, feed.ramped(), initial, target, maintenance)
 
 
+class Options(NamedTuple):
+    """Of a market of options: the turns of its volatility's path, the newest first; settlement prices by expiry."""
+
+    turns: tuple[Segment, ...]
+    fixings: dict[int, int]
+
+    @staticmethod
+    def of(market: Market, earlier: State | None = None) -> Options | None:
+        """Now; None where the instrument is another one. That of an `earlier` state, if it is the same."""
+        instrument = market.instrument
+        if not isinstance(instrument, EuropeanOptions):
+            return None
+        fixing = instrument.fixing
+        words = fixing.words if isinstance(fixing, ExpiryFixing) else {}
+        prices = {expiry: fixing.fixing_of(expiry) for expiry in words}
+        now = Options(instrument.turns(), {expiry: index for expiry, (known, index) in prices.items() if known})
+        return earlier.options if earlier is not None and earlier.options == now else now
+
+
 def volatility_of(market: Market) -> VolatilityFeed | None:
     """The feed that the margins of a market follow; None where they follow none."""
     model = market.margin_model
@@ -81,6 +105,7 @@ class State:
     tokens      balances of the collateral, `supply` their sum as the token counts it
     index, at   the newest price, (0, 0) where there is none
     margins     None where they do not follow the volatility
+    options     None where it is no market of options
     """
 
     market: Market
@@ -107,6 +132,7 @@ class State:
     shares: dict[str, int]
     share_supply: int
     margins: Margins | None
+    options: Options | None
 
     @staticmethod
     def of(market: Market, price: tuple[int, int] | None = None, earlier: State | None = None) -> State:
@@ -139,6 +165,7 @@ class State:
             pool.shares.balances,
             pool.shares.total_supply,
             Margins.of(market, earlier),
+            Options.of(market, earlier),
         )
         own, then = made.__dict__, {} if earlier is None else earlier.__dict__
         for name in _CONTAINERS:
@@ -180,14 +207,25 @@ class State:
 
     @cached_property
     def prices(self) -> dict[int, tuple[int, int, int]]:
-        """By series, `pricing` at the newest price; there must be one."""
-        return {id: self.pricing(id, self.index, self.at) for id in self.series}
+        """By series, `pricing` at the newest price; there must be one. A series that stands still has none."""
+        found = {}
+        for id in self.series:
+            try:
+                found[id] = self.pricing(id, self.index, self.at)
+            except InSettlement:
+                continue
+        return found
+
+    @cached_property
+    def standing(self) -> bool:
+        """Is there no newest price, or a live series that has no mark between its window's beginning and its fixing?"""
+        return self.index == 0 or not self.prices.keys() >= set(self.live)
 
     @cached_property
     def equities(self) -> dict[str, int]:
-        """Of every open position at the newest price; there must be one."""
+        """Of every open position that has a mark at the newest price; there must be one."""
         unit, index, prices = self.market.unit, self.index, self.prices
-        return {vault: _equity(p, unit, index, *prices[p.series]) for vault, p in self.open()}
+        return {vault: _equity(p, unit, index, *prices[p.series]) for vault, p in self.open() if p.series in prices}
 
     @cached_property
     def worth(self) -> int:
@@ -237,6 +275,7 @@ class State:
             self.__dict__["equities"] = {
                 vault: _equity(p, unit, index, *prices[p.series]) if vault in altered else same[vault]
                 for vault, p in self.open()
+                if p.series in prices
             }
 
     def moved(self, before: State) -> dict[str, int]:
@@ -521,7 +560,7 @@ def _market_holds_nothing(s: State) -> str | None:
     "time index at positions series idle committed owed",
 )
 def _bounded_loss(s: State) -> str | None:
-    if s.index == 0:
+    if s.standing:
         return None
     floor = s.held - s.reserves
     return None if s.worth >= floor else f"worth {s.worth} below {floor}"
@@ -533,7 +572,7 @@ def _bounded_loss(s: State) -> str | None:
     "time index at positions series idle committed owed",
 )
 def _bounded_gain(s: State) -> str | None:
-    if s.index == 0:
+    if s.standing:
         return None
     ceiling = s.held + sum(p.margin for _, p in s.open())
     return None if s.worth <= ceiling else f"worth {s.worth} above {ceiling}"
@@ -604,7 +643,7 @@ def _last_index(s: State) -> str | None:
     "time index at positions series idle committed owed",
 )
 def _worth(s: State) -> str | None:
-    if s.index == 0:
+    if s.standing:
         return None
     gains: dict[tuple[int, bool], int] = {}
     for vault, equity in s.equities.items():
@@ -942,10 +981,11 @@ def _all_unhealthy(before: State, action: Action, after: State) -> str | None:
         p = after.positions[vault]
         if p.status != Status.OPEN or before.at <= p.time or p != before.positions[vault]:
             continue
-        maintenance, _ = after.market._required(p, after.index, _mark(after, p))
         order = after.orders.get(vault, NO_ORDER)
-        shielded = order.kind == OrderKind.CLOSE and after.market._due(order, after.at)
-        if not shielded and after.equity(p, after.index, after.at) < maintenance:
+        if order.kind == OrderKind.CLOSE and after.market._due(order, after.at):
+            continue
+        maintenance, _ = after.market._required(p, after.index, _mark(after, p))
+        if after.equity(p, after.index, after.at) < maintenance:
             return f"{vault} is still below maintenance"
     return None
 
@@ -983,7 +1023,7 @@ def _mark(s: State, p: Position) -> int:
 
 @_of_each("MAR-3", "What a partial liquidation restores is no less than what keeps a position open.", "positions")
 def _target_above(s: State, vault: str, p: Position, order: Order) -> str | None:
-    if p.status != Status.OPEN or s.index == 0:
+    if p.status != Status.OPEN or s.index == 0 or p.series not in s.prices:
         return None
     maintenance, target = s.market._required(p, s.index, _mark(s, p))
     return f"needs {maintenance} and is restored to {target}" if target < maintenance else None
@@ -998,6 +1038,8 @@ def _opens_healthy(before: State, action: Action, after: State) -> str | None:
     order, c, proof = before.orders[vault], before.market.config, action.args[1]
     assert isinstance(proof, bytes)
     index, time, _ = before.market.oracle.first_after(order.phase, order.requested_at + c.delay, proof)
+    if not isinstance(before.market.margin_model, FixedMargin) and after.time > time + c.time_to_live:
+        return None  # what it must have follows a volatility that has gone on since
     mark = before.market.instrument.mark(new.series, index, time)
     maintenance, _ = before.market._required(new, index, mark)
     equity = new.margin + new.size * (mark - new.entry) // before.market.unit
@@ -1006,10 +1048,10 @@ def _opens_healthy(before: State, action: Action, after: State) -> str | None:
 
 @_transition("MAR-5", "Taking margin out leaves a position healthy, unless it is covered.", "remove_margin")
 def _stays_healthy(before: State, action: Action, after: State) -> str | None:
-    if after.index == 0:
-        return None
     vault = str(action.args[0])
     p = after.positions[vault]
+    if after.index == 0 or p.series not in after.prices:
+        return None
     maintenance, _ = after.market._required(p, after.index, _mark(after, p))
     if after.equities[vault] >= maintenance or after.market._covered(p, p.margin):
         return None
@@ -1036,7 +1078,8 @@ def _at_the_newest(before: State, action: Action) -> bool:
     due = order.requested_at + before.market.config.delay
     if not isinstance(proof, bytes) or not proof:
         return True  # void
-    return before.market.oracle.first_after(order.phase, due, proof)[0] == before.index
+    index, time, _ = before.market.oracle.first_after(order.phase, due, proof)
+    return index == before.index and (before.options is None or time == before.at)  # an option's value is of its time
 
 
 def _stake(s: State, vault: str) -> int:
@@ -1046,6 +1089,8 @@ def _stake(s: State, vault: str) -> int:
         return stake
     if p.status != Status.OPEN:
         return stake + p.margin
+    if p.series not in s.prices:
+        return stake + p.margin  # what it has won stands still
     return stake + max(0, min(s.equity(p, s.index, s.at), p.margin + p.reserve))
 
 
@@ -1262,7 +1307,7 @@ def _agreeing(oracle: Oracle, index: int, time: int) -> int | None:
     "deposit mint redeem withdraw execute_exit",
 )
 def _share_price(before: State, action: Action, after: State) -> str | None:
-    if before.busy and (before.index == 0 or (before.index, before.time) != (after.index, after.time)):
+    if before.busy and (before.standing or (before.index, before.time) != (after.index, after.time)):
         return None
     if before.busy == 0:
         old, new = before.held, after.held
@@ -1327,6 +1372,115 @@ def _nothing_opens(before: State, action: Action, after: State) -> str | None:
         return None
     opened = [v for v, p in after.open() if before.positions.get(v, NO_POSITION).status != Status.OPEN]
     return f"{opened} opened" if opened or len(after.positions) > len(before.positions) else None
+
+
+# --- options
+
+
+@_invariant("OPT-1", "An option's mark lies between 0 and its cap.", "time index at series live options")
+def _marks_within_caps(s: State) -> str | None:
+    if s.options is None or s.index == 0:
+        return None
+    for id in s.live:
+        mark, cap = s.prices.get(id, (0,))[0], s.market.instrument.cap(id)
+        if not 0 <= mark <= cap:
+            return f"that of series {id} is {mark}, its cap {cap}"
+    return None
+
+
+@_of_each(
+    "OPT-2", "Who has posted the largest possible loss of an option is nowhere below maintenance.", "positions at"
+)
+def _covered_for_good(s: State, vault: str, p: Position, order: Order) -> str | None:
+    if s.options is None or s.index == 0 or p.status != OPEN or p.series not in s.prices:
+        return None
+    cap, size = s.market.instrument.cap(p.series), abs(p.size)
+    worst = p.entry if p.size > 0 else max(cap - p.entry, 0)
+    if p.margin < -(-size * worst // s.market.unit):
+        return None
+    for mark in (0, s.prices[p.series][0], cap):
+        equity = p.margin + p.size * (mark - p.entry) // s.market.unit
+        required, _ = s.market._required(p, s.index, mark)
+        if equity < required:
+            return f"has {equity} at the mark {mark}, needs {required}"
+    return None
+
+
+@_transition("OPT-3", "After the fixing every unit of collateral leaves with the settlement.", "settle")
+def _all_leaves(before: State, action: Action, after: State) -> str | None:
+    if before.options is None:
+        return None
+    for vault in action.touched & before.positions.keys():
+        p = before.positions[vault]
+        if p.status != OPEN or option_series.expiry(p.series) not in before.options.fixings:
+            continue
+        if vault in after.positions:
+            return f"{vault} is still open"
+        old, new = before.claims.get(vault, NO_CLAIM), after.claims.get(vault, NO_CLAIM)
+        left = before.balance(vault) - after.balance(vault) + new.trader + new.pool - old.trader - old.pool
+        if left != p.margin + p.reserve:
+            return f"{left} of {p.margin + p.reserve} left {vault}"
+    return None
+
+
+@_passage("OPT-4", "The volatility of a time that is past, or less than the lead ahead, never changes.")
+def _path_stays(before: State, after: State) -> str | None:
+    if before.options is None or after.options is None or before.options.turns == after.options.turns:
+        return None
+    path = before.market.instrument
+    assert isinstance(path, EuropeanOptions)
+    for time in (before.time - path.interval, before.time, before.time + path.lead - 1):
+        old, new = (_on_path(path, one.options.turns, time) for one in (before, after) if one.options is not None)
+        if old != new:
+            return f"that of {time} went from {old} to {new} at {after.time}"
+    return None
+
+
+def _on_path(path: EuropeanOptions, turns: tuple[Segment, ...], time: int) -> int:
+    """The volatility that turns tell of a time, in plain numbers."""
+    start, from_, target = next((turn for turn in turns if turn.start <= time), turns[-1])
+    most = from_ * UNIT * path.ramp // ONE * max(time - start, 0) // 3_600
+    moved = min(abs(target - from_) * UNIT, most)
+    return from_ * UNIT + (moved if target > from_ else -moved)
+
+
+@_passage("OPT-5", "A settlement price, once known, never changes.")
+def _fixed_for_good(before: State, after: State) -> str | None:
+    if before.options is None or after.options is None or before.options is after.options:
+        return None
+    for expiry, index in before.options.fixings.items():
+        if after.options.fixings.get(expiry) != index:
+            return f"that of {expiry} went from {index} to {after.options.fixings.get(expiry)}"
+    return None
+
+
+@_of_each("OPT-6", "A short must have no more than it can still lose; a long has paid.", "positions at options")
+def _no_more_than_the_loss(s: State, vault: str, p: Position, order: Order) -> str | None:
+    if s.options is None or s.index == 0 or p.status != OPEN or p.series not in s.prices:
+        return None
+    cap, model, size = s.market.instrument.cap(p.series), s.market.margin_model, abs(p.size)
+    for mark in (0, s.prices[p.series][0], cap):
+        most = 0 if p.size > 0 else -(-size * max(cap - mark, 0) // ONE)
+        _, target = model.maintenance(p.series, s.index, mark, p.size)
+        if target > most:
+            return f"is asked for {target} at the mark {mark}, and can lose {most}"
+    return None
+
+
+@_of_each("OPT-7", "Health of an option falls on one side of the index alone.", "positions at options")
+def _monotone(s: State, vault: str, p: Position, order: Order) -> str | None:
+    if s.options is None or s.index == 0 or p.status != OPEN or p.series not in s.prices:
+        return None
+    market, healths = s.market, []
+    for index in (s.index // 2, s.index * 9 // 10, s.index, s.index * 11 // 10, s.index * 2):
+        mark = market.instrument.mark(p.series, index, s.at)
+        healths.append(p.size * (mark - p.entry) // market.unit - market._required(p, index, mark)[0])
+    if (p.size > 0) == option_series.is_put(p.series):
+        healths.reverse()
+    room = 4 + abs(p.size) * s.index // (market.unit * 10**12)  # roundings, and the error of a price
+    if any(later < sooner - room for sooner, later in pairwise(healths)):
+        return f"has, beside its margin, {healths}"
+    return None
 
 
 #: Of every invariant and rule, by id.

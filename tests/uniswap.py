@@ -19,7 +19,9 @@ from typing import Any
 from bulkhead.build import ROOT, artifacts
 from bulkhead.chain import ZERO, Contract, RevmChain
 from bulkhead.model.oracles import uniswap_source
+from bulkhead.model.oracles.source import Kind, SourceConfig
 from bulkhead.model.oracles.uniswap_pool import UniswapPool
+from bulkhead.protocol.config import source
 from tests.differential.answers import answer_of
 
 MAX = 2**256 - 1
@@ -186,14 +188,18 @@ class Pool:
 
 
 def config(pool: Pool, window: int, **changes: Any) -> dict[str, Any]:
-    """UniswapSource.Config on Ethereum, by the ABI's names: the price of token0, without bounds."""
-    usual = {"inverted": False, "remember": window, "blockTime": 12, "smallest": 0, "largest": 2**128 - 1}
-    return {"pool": pool.address, "window": window, **usual, **changes}
+    """A SourceConfig on Ethereum, by the ABI's names: the price of token0, without bounds."""
+    usual: dict[str, Any] = {"kind": Kind.UNISWAP, "largest": 2**128 - 1, "remember": window, "blockTime": 12}
+    return source(pool.address, window, **usual | changes)
+
+
+def _twin(pool: Pool, settings: dict[str, Any]) -> SourceConfig:
+    return SourceConfig(*(settings | {"at": pool.model}).values())
 
 
 def pinned(harness: Contract, pool: Pool, settings: dict[str, Any]) -> Any:
     """What `pin` answers, or its error, which is the twin's, too."""
-    twin = uniswap_source.Config(pool.model, *list(settings.values())[1:])
+    twin = _twin(pool, settings)
     told = answer_of(harness.call.pin, settings)
     foreseen = answer_of(lambda: uniswap_source.pin(twin, pool.chain.timestamp) and "pinned")
     assert told == foreseen or (told[0] != "error" and foreseen == "pinned")
@@ -207,8 +213,7 @@ class Source:
         self.harness, self.pool = harness, pool
         settings = config(pool, window, **changes)
         self.words = tuple(harness.call.pin(settings))
-        twin = uniswap_source.Config(pool.model, *list(settings.values())[1:])
-        self.twin = uniswap_source.pin(twin, pool.chain.timestamp)
+        self.twin = uniswap_source.pin(_twin(pool, settings), pool.chain.timestamp)
 
     def as_of(self, time: int) -> tuple[bool, int]:
         """shown, index."""
@@ -219,7 +224,7 @@ class Source:
     def current(self) -> int:
         """index"""
         index = self.harness.call.current(*self.words)
-        assert index == uniswap_source.current(*self.twin, self.pool.chain.timestamp)
+        assert index == uniswap_source.as_of(*self.twin, *[self.pool.chain.timestamp] * 2)[1]
         return int(index)
 
 

@@ -11,6 +11,7 @@ from bulkhead.chain.address import ZERO, Address, keccak, to_address
 from bulkhead.chain.anvil import AnvilChain
 from bulkhead.chain.ape import ApeChain
 from bulkhead.chain.base import BLOCK_SECONDS, Chain, LocalChain
+from bulkhead.chain.connect import connect
 from bulkhead.chain.contract import Contract
 from bulkhead.chain.errors import (
     ChainError,
@@ -60,6 +61,7 @@ __all__ = [
     "SnapshotLost",
     "Web3Chain",
     "as_abi",
+    "connect",
     "describe",
     "keccak",
     "to_address",

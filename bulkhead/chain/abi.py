@@ -17,11 +17,19 @@ class Artifact(Protocol):
     """What a compiler yields: bulkhead.build's Artifact fits, and so does anything with these three."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The contract's name in its source."""
+        ...
+
     @property
-    def abi(self) -> list[Any]: ...
+    def abi(self) -> list[Any]:
+        """Functions, errors and events, as the compiler lists them."""
+        ...
+
     @property
-    def bytecode(self) -> str | bytes: ...
+    def bytecode(self) -> str | bytes:
+        """Creation code without constructor arguments; as text in hexadecimal."""
+        ...
 
 
 class Function:

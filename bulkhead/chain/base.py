@@ -26,24 +26,49 @@ AddressLike = Any
 class Chain(Protocol):
     """A chain, near or far. Amounts are wei, times are seconds since 1970, data are bytes.
 
-    `sender` is an address this chain can sign for (any address on a local one); None means `accounts[0]`.
+    `sender` is an address this chain can sign for (any address on a local one), or an account that signs itself (of
+    eth_account, of ape); None means `accounts[0]`.
     Reverts raise `Revert`; transactions no block would take raise `Rejected`; both leave no change of state.
     """
 
     registry: Registry
 
     @property
-    def chain_id(self) -> int: ...
+    def chain_id(self) -> int:
+        """The number that signatures are bound to."""
+        ...
+
     @property
-    def block_number(self) -> int: ...
+    def block_number(self) -> int:
+        """The latest block's."""
+        ...
+
     @property
-    def timestamp(self) -> int: ...
+    def timestamp(self) -> int:
+        """The latest block's time, unix seconds."""
+        ...
+
     @property
-    def accounts(self) -> Sequence[Address]: ...
-    def new_account(self, label: str) -> Address: ...
-    def deploy(self, artifact: Artifact, *args: Any, sender: AddressLike = None, value: int = 0) -> Contract: ...
-    def contract(self, source: Artifact | RawAbi, address: AddressLike) -> Contract: ...
-    def register(self, *sources: Artifact | RawAbi) -> None: ...
+    def accounts(self) -> Sequence[Address]:
+        """Who can send; the first one does where nobody is named."""
+        ...
+
+    def new_account(self, label: str) -> Address:
+        """Somebody who can send: on a local chain the same for the same label, with ether."""
+        ...
+
+    def deploy(self, artifact: Artifact, *args: Any, sender: AddressLike = None, value: int = 0) -> Contract:
+        """Creates a contract; `value` in wei. Raises Revert, Rejected."""
+        ...
+
+    def contract(self, source: Artifact | RawAbi, address: AddressLike) -> Contract:
+        """Binds an ABI to an address, without asking the chain."""
+        ...
+
+    def register(self, *sources: Artifact | RawAbi) -> None:
+        """Learns errors and events of ABIs, so that reverts and logs get their names."""
+        ...
+
     def call(
         self,
         to: AddressLike,
@@ -52,7 +77,10 @@ class Chain(Protocol):
         sender: AddressLike = None,
         value: int = 0,
         block: int | None = None,
-    ) -> bytes: ...
+    ) -> bytes:
+        """What a call returns, at the end of `block` (default: the latest). Changes nothing. Raises Revert."""
+        ...
+
     def send(
         self,
         to: AddressLike,
@@ -61,7 +89,10 @@ class Chain(Protocol):
         sender: AddressLike = None,
         value: int = 0,
         gas: int | None = None,
-    ) -> Receipt: ...
+    ) -> Receipt:
+        """Tries a transaction out, sends it, waits until it is mined; `value` in wei. Raises Revert, Rejected."""
+        ...
+
     def logs(
         self,
         address: AddressLike = None,
@@ -69,10 +100,21 @@ class Chain(Protocol):
         *,
         from_block: int = 0,
         to_block: int | None = None,
-    ) -> list[Event]: ...
-    def balance(self, address: AddressLike) -> int: ...
-    def code(self, address: AddressLike) -> bytes: ...
-    def storage(self, address: AddressLike, slot: int) -> int: ...
+    ) -> list[Event]:
+        """Decoded events of an address (None: of all) with these names (none: all), oldest first, blocks inclusive."""
+        ...
+
+    def balance(self, address: AddressLike) -> int:
+        """Wei of an address."""
+        ...
+
+    def code(self, address: AddressLike) -> bytes:
+        """Deployed code, b"" for none."""
+        ...
+
+    def storage(self, address: AddressLike, slot: int) -> int:
+        """The word in a slot."""
+        ...
 
 
 class LocalChain(Chain, Protocol):
@@ -81,14 +123,37 @@ class LocalChain(Chain, Protocol):
     A transaction sent now runs at `timestamp`; so does a call. Gas is free.
     """
 
-    def snapshot(self) -> int: ...
-    def revert(self, snapshot: int) -> None: ...
-    def isolated(self) -> AbstractContextManager[None]: ...
-    def set_time(self, timestamp: int) -> None: ...
-    def mine(self, blocks: int = 1, seconds: int | None = None) -> None: ...
-    def set_balance(self, address: AddressLike, wei: int) -> None: ...
-    def set_code(self, address: AddressLike, code: bytes) -> None: ...
-    def set_storage(self, address: AddressLike, slot: int, value: int) -> None: ...
+    def snapshot(self) -> int:
+        """Remembers the whole state, time included. The id is good for one `revert`."""
+        ...
+
+    def revert(self, snapshot: int) -> None:
+        """Goes back to a snapshot; it and all later ones are used up. Raises SnapshotLost."""
+        ...
+
+    def isolated(self) -> AbstractContextManager[None]:
+        """A block of code whose changes of state, time included, vanish at its end."""
+        ...
+
+    def set_time(self, timestamp: int) -> None:
+        """Moves the clock to unix seconds. Raises ChainError for a time before the present one."""
+        ...
+
+    def mine(self, blocks: int = 1, seconds: int | None = None) -> None:
+        """Makes empty blocks, in `seconds` altogether (default: 12 a block)."""
+        ...
+
+    def set_balance(self, address: AddressLike, wei: int) -> None:
+        """Gives an address exactly so much ether."""
+        ...
+
+    def set_code(self, address: AddressLike, code: bytes) -> None:
+        """Puts deployed code at an address; its balance and storage stay."""
+        ...
+
+    def set_storage(self, address: AddressLike, slot: int, value: int) -> None:
+        """Writes a word into a slot."""
+        ...
 
 
 class BaseChain(ABC):

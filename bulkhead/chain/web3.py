@@ -35,6 +35,7 @@ _REFUSED = (
     "intrinsic gas",
     "nonce too",
     "underpriced",
+    "less than block base fee",
     "exceeds block gas",
     "gas limit",
     "initcode",
@@ -165,13 +166,21 @@ class Web3Chain(BaseChain):
         return self.add_account(Account.create(label))
 
     def add_account(self, key: Any) -> Address:
-        """Sign with a private key (0x string or bytes) or an eth_account account from now on."""
+        """Sign with a private key (0x string or bytes) or an eth_account account from now on.
+
+        Raises ChainError for an account of ape's, which signs on ape's providers only.
+        """
+        if hasattr(key, "prepare_transaction"):
+            raise ChainError("An account of ape's signs on ape's providers only: connect by one of these.")
         if not hasattr(key, "sign_transaction"):
             from eth_account import Account
 
             key = Account.from_key(key)
         self._signers[to_address(key.address)] = key
         return to_address(key.address)
+
+    def _from(self, sender: AddressLike) -> Address:
+        return self.add_account(sender) if hasattr(sender, "sign_transaction") else super()._from(sender)
 
     # --- calls and transactions
 
@@ -183,6 +192,7 @@ class Web3Chain(BaseChain):
         sender: AddressLike = None,
         value: int = 0,
         block: int | None = None,
+        gas: int | None = None,
     ) -> bytes:
         """The bytes a call returns, at the end of `block` (default: the latest). Raises Revert."""
         request = {"to": to_address(to), "data": "0x" + data.hex()}
@@ -190,6 +200,8 @@ class Web3Chain(BaseChain):
             request["from"] = to_address(sender)
         if value:
             request["value"] = hex(value)
+        if gas is not None:
+            request["gas"] = hex(gas)
         return self._simulate(request, "latest" if block is None else hex(block))
 
     def send(

@@ -29,35 +29,6 @@ from bulkhead.fuzz.machine import Machine
 from bulkhead.fuzz.pair import Difference, Pair
 from bulkhead.fuzz.world import World
 
-#: Of these a campaign of the shipped parts must reach every one, or it has not looked where it hurts.
-MUST_REACH = (
-    "liquidated in part",
-    "liquidated in full",
-    "liquidated at zero equity",
-    "executed: open, then open",
-    "executed: open, then over",
-    "executed: order, then smaller",
-    "executed: order, then over",
-    "executed: order, then open",
-    "void: outside band",
-    "void: disputed",
-    "void: late",
-    "void: unproven",
-    "void: series closed",
-    "void: funding refused",
-    "void: reserve reached",
-    "void: market ended",
-    "close at reserve",
-    "request redeem",
-    "execute exit",
-    "claim",
-    "a payee refused",
-    "settled after expiry",
-    "settled after the end",
-    "a grid point counted",
-    "a grid point passed over",
-    "a grid point given up",
-)
 #: The form of a history; a file of another one is refused.
 VERSION = 3
 #: Histories in a batch: about a second of work.
@@ -123,11 +94,6 @@ class Report:
                 mine.update(more)
             else:
                 setattr(self, one.name, mine + more)
-
-    @property
-    def missed(self) -> list[str]:
-        """States that it should have reached and has not."""
-        return [name for name in MUST_REACH if not self.reached[name]]
 
 
 def history(seed: int, number: int, length: int) -> Iterator[int]:
@@ -200,7 +166,7 @@ def _uncollected() -> Iterator[None]:
 def _play_batch(plan: Plan, batch: int) -> Report:
     begun = time.monotonic()
     world = plan.world_of(batch)
-    machine = Machine(Pair(world))
+    machine = world.machine(Pair(world))
     report = Report(names=machine.names, succeeded=machine.succeeded, reached=machine.reached)
     for number in range(batch * BATCH, (batch + 1) * BATCH):
         words = tuple(history(plan.seed, number, plan.length))
@@ -216,7 +182,7 @@ def _play_batch(plan: Plan, batch: int) -> Report:
 
 def shortened(failure: Failure) -> Failure:
     """The same failure by fewer steps."""
-    machine = Machine(Pair(failure.world))
+    machine = failure.world.machine(Pair(failure.world))
     words = shrink(machine, failure.words)
     return Failure(failure.world, words, play(machine, words) or failure.story)
 
@@ -229,6 +195,11 @@ class Campaign:
     following: int = 0
     beyond: set[int] = field(default_factory=set)
     total: Report = field(default_factory=Report)
+
+    @property
+    def missed(self) -> list[str]:
+        """States that it should have reached and has not."""
+        return [name for name in self.plan.world.must_reach if not self.total.reached[name]]
 
     def run(self, executor: Executor, workers: int, seconds: float, calls: int = 2**63) -> Iterator[Report]:
         """Plays on; gives the sum of all reports again and again. Ends at a failure, after so many seconds, or once
@@ -350,12 +321,13 @@ def save(failure: Failure, folder: Path) -> tuple[Path, Path]:
     data.write_text(json.dumps(found, indent=1) + "\n")
     test.write_text(
         '"""Found by `bulkhead fuzz`."""\n\n'
-        "from bulkhead.fuzz import Machine, Pair\n"
+        "from bulkhead.fuzz import Pair\n"
         "from bulkhead.fuzz.campaign import play\n"
         f"from {kind.__module__} import {kind.__name__}\n\n\n"
         f"def test_{name}() -> None:\n"
         f"    words = (\n{_lines(failure.words)}\n    )\n"
-        f"    story = play(Machine(Pair({world!r})), words)\n"
+        f"    world = {world!r}\n"
+        "    story = play(world.machine(Pair(world)), words)\n"
         "    assert story is None, story\n"
     )
     return data, test

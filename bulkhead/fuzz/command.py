@@ -31,11 +31,14 @@ examples:
   bulkhead fuzz --calls 100000000 --resume FILE   go on where an interrupted campaign has got to
   bulkhead fuzz --margin-model 'Mine(1,2)'        your contract below contracts/ instead of the shipped one
   bulkhead fuzz --world mine:MyWorld              your subclass of bulkhead.fuzz.World
+  bulkhead fuzz --world options                   options beside perpetuals, on one fast feed
   bulkhead fuzz --replay FILE                     a saved history, step by step
 """
 
 #: Below so many calls a campaign is not blamed for what it has not reached.
 ENOUGH = 300_000
+#: Worlds by a short name.
+SHIPPED = {"options": "bulkhead.fuzz.options:OptionsWorld"}
 #: Seconds between two writings of a campaign that is to be resumed.
 SAVING = 5.0
 
@@ -53,7 +56,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--oracle", default="", metavar="NAME(ARGS)", help="an oracle to fuzz; `feed` among ARGS is a Chainlink proxy"
     )
     command.add_argument(
-        "--world", default="bulkhead.fuzz:World", metavar="MODULE:CLASS", help="a subclass of bulkhead.fuzz.World"
+        "--world",
+        default="bulkhead.fuzz:World",
+        metavar="MODULE:CLASS",
+        help="a subclass of bulkhead.fuzz.World; `options`: perpetuals and options on one oracle",
     )
     command.add_argument("--workers", type=int, metavar="N", help="processes (default: one a core)")
     command.add_argument("--cluster", metavar="ADDRESS", help="of a Dask scheduler, whose workers play instead")
@@ -100,7 +106,7 @@ def _world_class(path: str) -> type[World]:
     """Raises ValueError with a sentence."""
     from bulkhead.fuzz.world import World
 
-    module, _, name = path.partition(":")
+    module, _, name = SHIPPED.get(path, path).partition(":")
     sys.path.insert(0, "")  # a module of the user's, in the folder where the command is given
     try:
         kind: Any = getattr(importlib.import_module(module), name)
@@ -161,8 +167,8 @@ def _play(options: argparse.Namespace, campaign: Campaign) -> int:
         return 130 if isinstance(lost, KeyboardInterrupt) else 1
     if total.failures:
         return 1
-    if total.calls >= ENOUGH and total.missed and not _own_parts(options):
-        print(f"FAILED: never reached: {', '.join(total.missed)}", file=sys.stderr)
+    if total.calls >= ENOUGH and campaign.missed and not _own_parts(options):
+        print(f"FAILED: never reached: {', '.join(campaign.missed)}", file=sys.stderr)
         return 1
     return 0
 
@@ -232,10 +238,9 @@ def _table(total: Report) -> None:
 
 def _replay(path: Path, kind: type[World]) -> int:
     from bulkhead.fuzz.campaign import load, play
-    from bulkhead.fuzz.machine import Machine
     from bulkhead.fuzz.pair import Pair
 
     failure = load(path, kind)
-    story = play(Machine(Pair(failure.world)), failure.words)
+    story = play(failure.world.machine(Pair(failure.world)), failure.words)
     print(story if story is not None else f"{len(failure.words)} steps, and nothing goes wrong any more.")
     return 1 if story is not None else 0

@@ -368,7 +368,7 @@ class Machine:
 
     def _settle(self, rng: random.Random, twin: Twin) -> None:
         if twin.number not in self._ended and rng.random() < 0.04 and not self.pair.world.oracle:
-            self._ended[twin.number] = 0
+            self._ended |= {one.number: 0 for one in twin.hearers}
             self.pair.end(twin)
         keeper = self.pair.actors.keeper
         self.do(twin, "market", "settle", [*twin.model._positions, keeper], sender=keeper)

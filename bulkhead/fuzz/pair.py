@@ -52,7 +52,7 @@ class Pair:
         self.token = deployment.deploy("TokenMock", terms.decimals)
         self.actors = Actors(*(chain.new_account(name) for name in Actors._fields))
         chain.set_time(NOW + 60)
-        self.twins = [Twin(self, number) for number in range(terms.markets)]
+        self.twins = self.world.twins(self)
         for account in self.actors[:4]:
             self.token.send.mint(account, FUNDED * self.unit)
             for spender in self._spenders():
@@ -239,7 +239,7 @@ class Pair:
             twin.oracle.send.checkOutage()
             twin.model_oracle.check_outage()
         self.tell("the market ends", twin)
-        twin.stir()
+        self._stir()
 
     def _stir(self) -> None:
         for twin in self.twins:

@@ -20,7 +20,7 @@ from bulkhead.fuzz.world import World
 
 @lru_cache(maxsize=8)
 def _machine(world: World) -> Machine:
-    return Machine(Pair(world))
+    return world.machine(Pair(world))
 
 
 def state_machine(world: World | None = None) -> type[RuleBasedStateMachine]:

@@ -13,17 +13,19 @@ from bulkhead.chain import Contract
 from bulkhead.chain.address import checksum
 from bulkhead.fuzz.world import NOW, PRICES, twin_volatility_margin
 from bulkhead.invariants import State, newest_price, volatility_of
-from bulkhead.model.interfaces.instrument import MarginModel
+from bulkhead.model.interfaces.instrument import Instrument, MarginModel
 from bulkhead.model.interfaces.market import MarketConfig, Order, OrderKind, Position, VoidReason
 from bulkhead.model.interfaces.pool import Exit
 from bulkhead.model.interfaces.volatility_feed import VolatilityState
 from bulkhead.model.libraries import book
 from bulkhead.model.libraries.position_store import packed as packed_position
+from bulkhead.model.margin.volatility_feed import VolatilityFeed
 from bulkhead.model.market import NO_ORDER, NO_POSITION, Claim, Market
 from bulkhead.model.oracles.feed import FeedProxy
 from bulkhead.model.oracles.oracle import encode_proof
 from bulkhead.model.pool import Pool
 from bulkhead.protocol.config import camel
+from bulkhead.protocol.deployment import MarketContracts
 
 if TYPE_CHECKING:
     from bulkhead.fuzz.pair import Pair
@@ -54,36 +56,41 @@ class Twin:
 
     def __init__(self, pair: Pair, number: int) -> None:
         self.pair, self.number, self.first_price = pair, number, PRICES[number]
-        deployment, world = pair.deployment, pair.world
-        self.feeds = [deployment.deploy("FeedProxyMock", 8) for _ in range(1 + world.terms.validators)]
-        for time in (NOW, NOW + 60):
-            for feed in self.feeds:
-                feed.send.push(self.first_price // 10**10, time, time)
-        self.oracle = world.deploy_oracle(deployment, self.feeds)
-        self.instrument = world.deploy_instrument(deployment, self.oracle, self.feeds)
-        if world.volatility is None:
-            self.margin_model = world.deploy_margin_model(deployment, self.feeds)
-        else:
-            self.margin_model = deployment.margin_model(pair.token, self.oracle, world.volatility)
-        self.contracts = deployment.market(
-            pair.token, self.oracle, self.instrument, self.margin_model, world.terms.market
-        )
+        self.feeds, self.oracle = self._deploy_oracle()
+        #: Markets that hear the same feeds.
+        self.hearers: list[Twin] = [self]
+        self.contracts = self._deploy_market()
+        self.instrument, self.margin_model = self.contracts.instrument, self.contracts.margin_model
         self.address, self.pool_address = self.contracts.market.address, self.contracts.pool.address
         #: Who may hold tokens and shares beside vaults, and the slots in which they do.
         self._accounts = (*pair.actors, self.pool_address, self.address)
-        self._tokens_of = [_slot(who, _BALANCES) for who in self._accounts]
-        self._shares_of = [_slot(who, _SHARES) for who in self._accounts]
+        self._tokens_of = [slot_of(who, _BALANCES) for who in self._accounts]
+        self._shares_of = [slot_of(who, _SHARES) for who in self._accounts]
         self._vaults = [_created(self.address, n) for n in range(1, MOST_POSITIONS + 3)]
+
+    def _deploy_oracle(self) -> tuple[list[Contract], Contract]:
+        deployment, world = self.pair.deployment, self.pair.world
+        feeds = [deployment.deploy("FeedProxyMock", 8) for _ in range(1 + world.terms.validators)]
+        for time in (NOW, NOW + 60):
+            for feed in feeds:
+                feed.send.push(self.first_price // 10**10, time, time)
+        return feeds, world.deploy_oracle(deployment, feeds)
+
+    def _deploy_market(self) -> MarketContracts:
+        deployment, world, token = self.pair.deployment, self.pair.world, self.pair.token
+        instrument = world.deploy_instrument(deployment, self.oracle, self.feeds)
+        if world.volatility is None:
+            margin_model = world.deploy_margin_model(deployment, self.feeds)
+        else:
+            margin_model = deployment.margin_model(token, self.oracle, world.volatility)
+        return deployment.market(token, self.oracle, instrument, margin_model, world.terms.market)
 
     def begin(self) -> None:
         """A new history: the model as the contracts were deployed."""
-        pair, world, contracts = self.pair, self.pair.world, self.contracts
-        self.model_feeds = [FeedProxy(8) for _ in self.feeds]
-        for time in (NOW, NOW + 60):
-            for feed in self.model_feeds:
-                feed.push(self.first_price // 10**10, time, time)
-        oracle = self.model_oracle = world.twin_oracle(self.oracle, self.model_feeds, pair.chain)
-        self.model_instrument = world.twin_instrument(self.instrument, oracle)
+        pair, contracts = self.pair, self.contracts
+        self._begin_oracle()
+        oracle = self.model_oracle
+        self.model_instrument = self._twin_instrument()
         config = MarketConfig(**{n: contracts.config[camel(n)] for n in MarketConfig.__dataclass_fields__})
         pool = Pool(
             self.pool_address, self.address, config, pair.model_token, oracle, self.model_instrument, pair.chain
@@ -102,14 +109,10 @@ class Twin:
         )
         #: Where margins follow the volatility: its feed.
         self.volatility: Contract | None = None
-        self.model_volatility = volatility_of(self.model)
+        self.model_volatility = self._twin_volatility()
         if self.model_volatility is not None:
-            self.volatility = pair.deployment.at("VolatilityFeed", self.margin_model.call.VOLATILITY())
+            self.volatility = pair.deployment.at("VolatilityFeed", self._volatility_address())
         self._remembered: VolatilityState | None = None  # by the feed of volatility, when it was compared last
-        self.price = self.first_price
-        #: Percent of the price that each source tells; 0: it is silent.
-        self.voices = [100] * len(self.feeds)
-        self.proofs: list[tuple[int, bytes]] = []
         self.positions: list[str] = []  # every one there has been
         self._alive: set[str] = set()
         self._words: dict[str, tuple[Position | None, Order | None, Claim | None, Words]] = {}
@@ -119,6 +122,26 @@ class Twin:
         self._last: State | None = None  # what it has in common with the next one is shared
         self._price: tuple[int, int] | None = None
         self.sound: State | None = None  # the last state in which every invariant held
+
+    def _begin_oracle(self) -> None:
+        self.model_feeds = [FeedProxy(8) for _ in self.feeds]
+        for time in (NOW, NOW + 60):
+            for feed in self.model_feeds:
+                feed.push(self.first_price // 10**10, time, time)
+        self.model_oracle = self.pair.world.twin_oracle(self.oracle, self.model_feeds, self.pair.chain)
+        self.price = self.first_price
+        #: Percent of the price that each source tells; 0: it is silent.
+        self.voices = [100] * len(self.feeds)
+        self.proofs: list[tuple[int, bytes]] = []
+
+    def _twin_instrument(self) -> Instrument:
+        return self.pair.world.twin_instrument(self.instrument, self.model_oracle)
+
+    def _twin_volatility(self) -> VolatilityFeed | None:
+        return volatility_of(self.model)
+
+    def _volatility_address(self) -> str:
+        return str(self.margin_model.call.VOLATILITY())
 
     def _twin_margin_model(self) -> MarginModel:
         world = self.pair.world
@@ -179,7 +202,7 @@ class Twin:
         words = [funds, pool._claims | pool._exit_shares << 128, pool._first_exit | pool._next_exit << 128]
         words += [pool.shares.total_supply, *(pool.shares.balances.get(who, 0) for who in self._accounts)]
         for owner, waiting in pool._kept.items():
-            slots.append(_slot(owner, _KEPT))
+            slots.append(slot_of(owner, _KEPT))
             words.append(waiting)
         for id, exit in pool._exits.items():
             places, contents = self._words_of_exit(id, exit)
@@ -188,13 +211,13 @@ class Twin:
         found = found or self._unlike(self.pool_address, slots, words)
 
         balances = token.balances
-        slots = [*self._tokens_of, *(_slot(vault, _BALANCES) for vault in vaults)]
+        slots = [*self._tokens_of, *(slot_of(vault, _BALANCES) for vault in vaults)]
         words = [balances.get(who, 0) for who in (*self._accounts, *vaults)]
         found = found or self._unlike(token.address, slots, words)
-        return found or self._unlike_volatility(whole)
+        return found or self._unlike_parts(whole)
 
-    def _unlike_volatility(self, whole: bool) -> tuple[str, int, int, int] | None:
-        """The one word of its feed, if it has changed or is asked for."""
+    def _unlike_parts(self, whole: bool) -> tuple[str, int, int, int] | None:
+        """The one word of the feed of volatility, if it has changed or is asked for."""
         if self.volatility is None or self.model_volatility is None:
             return None
         s = self.model_volatility.remembered
@@ -248,14 +271,18 @@ class Twin:
             primary, *validators = (_newest(feed) for feed in self.model_feeds)
             self.proofs.append((now, encode_proof(primary, tuple(validators) if validators else None)))
         self.pair.tell(f"price {self.price / 10**18}", self)
-        self.stir()
+        self._heard()
 
     def new_phase(self, source: int) -> None:
         """A feed moves to a new aggregator, which has no round yet."""
         self.feeds[source].send.newPhase()
         self.model_feeds[source].new_phase()
         self.pair.tell(f"source {source} has a new phase", self)
-        self.stir()
+        self._heard()
+
+    def _heard(self) -> None:
+        for one in self.hearers:
+            one.stir()
 
     def first_proof(self, after: int) -> bytes:
         """Of the first round after a moment; b"" where there is none."""
@@ -279,26 +306,27 @@ def _created(creator: str, nonce: int) -> str:
 
 
 @lru_cache(maxsize=1 << 16)
-def _slot(key: int | str, slot: int) -> int:
+def slot_of(key: int | str, slot: int) -> int:
+    """Where a mapping at a slot holds a key."""
     word = int(key, 16) if isinstance(key, str) else key
     return int.from_bytes(keccak(word.to_bytes(32) + slot.to_bytes(32)))
 
 
 def _position_words(vault: str, p: Position | None, order: Order | None, claim: Claim | None) -> Words:
-    base = _slot(vault, _POSITIONS)
+    base = slot_of(vault, _POSITIONS)
     state, terms, waiting = packed_position(p or NO_POSITION, order or NO_ORDER)
     owed = claim.trader | claim.pool << 128 if claim else 0
-    return (base, base + 1, base + 2, _slot(vault, _CLAIMS)), (state, terms, waiting, owed)
+    return (base, base + 1, base + 2, slot_of(vault, _CLAIMS)), (state, terms, waiting, owed)
 
 
 def _series_words(id: int, series: book.Series) -> Words:
-    base = _slot(id, _SERIES)
+    base = slot_of(id, _SERIES)
     sizes, carry, long, short = book.packed(series)
     return tuple(range(base, base + 6)), (sizes, carry, *long, *short)
 
 
 def _exit_words(id: int, exit: Exit) -> Words:
-    base = _slot(id, _EXITS)
+    base = slot_of(id, _EXITS)
     return (base, base + 1), (int(exit.owner or "0", 16) | exit.requested_at << 160 | exit.phase << 192, exit.shares)
 
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from bulkhead.build import artifacts
 from bulkhead.chain import Contract
@@ -35,6 +35,11 @@ from bulkhead.model.oracles.source import SourceConfig
 from bulkhead.protocol import Deployment, MarketTerms, OracleTerms
 from bulkhead.protocol.config import ONE, FixedMarginRates, PerpetualTerms, VolatilityMarginRates, VolatilityTerms
 
+if TYPE_CHECKING:
+    from bulkhead.fuzz.machine import Machine
+    from bulkhead.fuzz.pair import Pair
+    from bulkhead.fuzz.twin import Twin
+
 #: When the world begins, unix seconds, and when dated series expire.
 NOW = 1_800_000_000
 EXPIRY = NOW + 40_000
@@ -48,6 +53,36 @@ INTERFACES = {"margin_model": "IMarginModel", "instrument": "IInstrument", "orac
 
 #: Who overrides one of these has margins, or an oracle, of its own.
 _BEHIND_MARGINS = ("deploy_margin_model", "twin_margin_model", "deploy_oracle", "twin_oracle")
+
+#: Of these a campaign of the shipped parts must reach every one, or it has not looked where it hurts.
+MUST_REACH = (
+    "liquidated in part",
+    "liquidated in full",
+    "liquidated at zero equity",
+    "executed: open, then open",
+    "executed: open, then over",
+    "executed: order, then smaller",
+    "executed: order, then over",
+    "executed: order, then open",
+    "void: outside band",
+    "void: disputed",
+    "void: late",
+    "void: unproven",
+    "void: series closed",
+    "void: funding refused",
+    "void: reserve reached",
+    "void: market ended",
+    "close at reserve",
+    "request redeem",
+    "execute exit",
+    "claim",
+    "a payee refused",
+    "settled after expiry",
+    "settled after the end",
+    "a grid point counted",
+    "a grid point passed over",
+    "a grid point given up",
+)
 
 T = TypeVar("T")
 
@@ -80,6 +115,8 @@ class World:
     margin_model: str = ""
     instrument: str = ""
     oracle: str = ""
+
+    must_reach: ClassVar[tuple[str, ...]] = MUST_REACH
 
     def drawn(self, draw: int) -> World:
         """The same parts with other terms."""
@@ -182,19 +219,44 @@ class World:
         own = any(getattr(type(self), hook) is not getattr(World, hook) for hook in _BEHIND_MARGINS)
         return None if own or self.margin_model or self.oracle else self.terms.volatility
 
+    @property
+    def oracle_terms(self) -> OracleTerms:
+        """Of every source."""
+        return OracleTerms()
+
+    def _oracle_settings(self, feeds: Sequence[Any]) -> dict[str, Any]:
+        """The contract's OracleSettings: the terms on a primary feed, or on one and its validators."""
+        primary, *validators = (self.oracle_terms.encoded(feed, 8) for feed in feeds)
+        settings = primary | {"validators": [one["primary"] for one in validators]}
+        return settings | ({"spread": SPREAD, "quorum": len(validators) // 2} if validators else {})
+
+    # --- what plays it: these two know the world, so it meets them late
+
+    def twins(self, pair: Pair) -> list[Twin]:
+        """Its markets, deployed."""
+        from bulkhead.fuzz.twin import Twin
+
+        return [Twin(pair, number) for number in range(self.terms.markets)]
+
+    def machine(self, pair: Pair) -> Machine:
+        """The steps of its histories."""
+        from bulkhead.fuzz.machine import Machine
+
+        return Machine(pair)
+
     # --- parts: a contract on the chain, and the twin that the model asks
 
     def deploy_oracle(self, deployment: Deployment, feeds: list[Contract]) -> Contract:
         """On a primary and its validators."""
         if self.oracle:
             return _deployed(deployment, self.oracle, feeds)
-        return deployment.deploy("Oracle", _oracle_settings([feed.address for feed in feeds]))
+        return deployment.deploy("Oracle", self._oracle_settings([feed.address for feed in feeds]))
 
     def twin_oracle(self, contract: Contract, feeds: list[FeedProxy], block: Block) -> Any:
         """The oracle's model."""
         if self.oracle:
             return AskedOracle(contract)
-        s = _oracle_settings(feeds)
+        s = self._oracle_settings(feeds)
         sources: dict[str, Any] = {"primary": SourceConfig(*s["primary"].values()), "leg": None, "sequencer": None}
         sources |= {"validators": [SourceConfig(*validator.values()) for validator in s["validators"]]}
         return Oracle(OracleSettings(*(s | sources).values()), block)
@@ -237,13 +299,6 @@ def twin_volatility_margin(oracle: Any, rates: VolatilityMarginRates, decimals: 
     }
     three = {name: VolatilityRate(**value) for name, value in terms.items() if isinstance(value, dict)}
     return VolatilityMargin(VolatilityMarginTerms(*(terms | three).values()))
-
-
-def _oracle_settings(feeds: Sequence[Any]) -> dict[str, Any]:
-    """The contract's OracleSettings: the shipped terms on a primary feed, or on one and its validators."""
-    primary, *validators = (OracleTerms().encoded(feed, 8) for feed in feeds)
-    settings = primary | {"validators": [one["primary"] for one in validators]}
-    return settings | ({"spread": SPREAD, "quorum": len(validators) // 2} if validators else {})
 
 
 def _parsed(part: str) -> tuple[str, str]:

@@ -7,11 +7,12 @@ import json
 import os
 import sqlite3
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from bulkhead.keeper import seeing
 from bulkhead.keeper.settings import Job, Settings
 
 if TYPE_CHECKING:
@@ -19,15 +20,19 @@ if TYPE_CHECKING:
     from bulkhead.keeper.runner import Keeper
     from bulkhead.protocol import Market
 
-#: Environment variables: the node's URL, and the private key to send with.
+#: Environment variables: the nodes' URLs, and the private keys to send with; several with commas between.
 RPC, KEY = "BULKHEAD_RPC_URL", "BULKHEAD_KEEPER_KEY"
 
+#: Options that are numbers.
+_NUMBERS = ("coin_price", "min_profit", "fee_cap", "daily_budget", "upkeep_budget")
+
 DESCRIPTION = f"""\
-Executes orders, liquidates, closes at the reserve, settles an ended market, pays exits and keeps the clock of an
-outage, wherever that pays for its gas. Logs a JSON object a line. What it has sent and spent is remembered in --state,
-so that it may be killed at any instant and started again. The node is --rpc or ${RPC}; the private key
-is in ${KEY}. Ends with 0 when --once is done, with 1 if the chain cannot be used, with 2 for wrong
-arguments.
+Executes orders, liquidates, closes at the reserve, settles an ended market and pays exits, wherever that pays for its
+gas; keeps the clock of an outage and updates the volatility feed, which nobody pays for. Logs a JSON object a line.
+What it has sent and spent is remembered in --state, so that it may be killed at any instant and started again. The
+node is --rpc or ${RPC}, the private key is in ${KEY}; of both there may be several, with
+commas between. Ends with 0 when --once is done, with 1 if the chain cannot be used or a rehearsal finds what would
+fail, with 2 for wrong arguments.
 """
 
 EXAMPLES = """\
@@ -35,6 +40,9 @@ examples:
   bulkhead keeper deployments/sepolia.json --coin-price 2000              all jobs of its only market
   bulkhead keeper deployments/sepolia.json --dry-run --once               what it would do now; no key needed
   bulkhead keeper FILE --market ETH --jobs liquidate execute --coin-price 2000 --min-profit 0.5 --daily-budget 0.02
+  bulkhead keeper FILE --coin-price 2000 --listen 9464 --alert https://...   figures, health and alerts
+  bulkhead keeper FILE --rehearse --coin-price 2000                       every liquidation on a local copy: what fails?
+  bulkhead keeper FILE --replay 21000000 21000600                         what it would have sent at these blocks
 """
 
 
@@ -46,24 +54,51 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     """The options."""
     command.add_argument("record", type=Path, metavar="FILE", help="what `bulkhead deploy` has written")
     command.add_argument("--market", metavar="NAME", help="which (default: the only one)")
-    command.add_argument("--rpc", metavar="URL", help=f"the node (default: ${RPC})")
+    command.add_argument("--rpc", action="append", metavar="URL", help=f"the node; again for another (default: ${RPC})")
     jobs = [str(job) for job in Job]
     command.add_argument("--jobs", nargs="+", choices=jobs, metavar="JOB", help="only these: %(choices)s")
     command.add_argument("--coin-price", metavar="N", help="tokens of the market that a native coin is worth")
     command.add_argument("--min-profit", default="0", metavar="N", help="tokens left after gas, at least (default: 0)")
     command.add_argument("--fee-cap", default="100", metavar="N", help="gwei a unit of gas, at most (default: 100)")
     command.add_argument("--daily-budget", default="0.1", metavar="N", help="coins a day, at most (default: 0.1)")
+    command.add_argument(
+        "--upkeep-budget", default="0.01", metavar="N", help="of these for jobs that nobody pays for (default: 0.01)"
+    )
+    command.add_argument("--place", metavar="K/N", help="this is keeper K of N side by side, from 1 on")
+    command.add_argument("--private", metavar="URL", help="send to this relay, not to the node")
+    command.add_argument("--bundles", action="store_true", help="to the relay by eth_sendBundle")
     command.add_argument("--state", type=Path, default=Path("out/keeper"), metavar="DIR", help="default: out/keeper")
     command.add_argument("--once", action="store_true", help="do what there is to do now, then end")
     command.add_argument("--dry-run", action="store_true", help="log what would be sent; send nothing")
+    trial = command.add_mutually_exclusive_group()
+    trial.add_argument(
+        "--replay",
+        nargs=2,
+        type=int,
+        metavar=("FROM", "TO"),
+        help="log what would have been sent at each of these blocks; sends nothing, asks for an archive node",
+    )
+    trial.add_argument(
+        "--rehearse",
+        action="store_true",
+        help="liquidate every position in turn on a local copy of the chain; 1 if any would fail",
+    )
+    seeing.add_arguments(command)
 
 
 def run(options: argparse.Namespace) -> int:
     """Runs the command; gives the exit code."""
     from bulkhead.chain import ChainError
+    from bulkhead.keeper.rehearsal import rehearse
+    from bulkhead.keeper.replay import replay
+    from bulkhead.keeper.runner import json_log
 
+    if options.rehearse or options.replay:
+        options.dry_run, options.state = True, None  # nothing is sent, and everything is looked at anew
     try:
-        keeper = _keeper(options)
+        if options.replay and not 0 <= options.replay[0] <= options.replay[1]:
+            raise KeeperError("--replay takes two blocks, the earlier one first.")
+        keeper = keeper_of(options)
     except KeeperError as error:
         print(f"bulkhead: {error}", file=sys.stderr)
         return 2
@@ -71,11 +106,21 @@ def run(options: argparse.Namespace) -> int:
         print("FAILED:", " ".join(str(error).split()), file=sys.stderr)
         return 1
     try:
-        if options.once:
-            keeper.once()
-        else:
-            keeper.run()
-    except (ChainError, sqlite3.Error) as error:
+        if options.rehearse:
+            return 1 if rehearse(keeper, json_log) else 0
+        if options.replay:
+            first, last = options.replay
+            replay(keeper, first, last, json_log)
+            return 0
+        with seeing.seen(options, keeper):
+            if options.once:
+                keeper.once()
+            else:
+                keeper.run()
+    except seeing.CannotBeSeen as error:
+        print(f"bulkhead: {error}", file=sys.stderr)
+        return 2
+    except (ChainError, LookupError, sqlite3.Error) as error:
         print("FAILED:", " ".join(str(error).split()), file=sys.stderr)
         return 1
     finally:
@@ -83,26 +128,20 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _keeper(options: argparse.Namespace) -> Keeper:
-    from bulkhead import Protocol
-    from bulkhead.chain import Web3Chain
+def keeper_of(options: argparse.Namespace) -> Keeper:
+    """A keeper as the options and the environment say. Raises KeeperError, ChainError, LookupError, OSError."""
     from bulkhead.keeper.runner import Keeper
+    from bulkhead.keeper.submit import PrivateSubmitter
 
-    record = _record(options.record)
-    url = options.rpc or os.environ.get(RPC)
-    if not url:
-        raise KeeperError(f"no node: give --rpc URL, or put it into ${RPC}.")
-    key = _key(options.dry_run)
+    _record(options.record), _urls(options)  # what is wrong with these is said first
+    keys = _keys(options.dry_run)
     if options.coin_price is None and not options.dry_run:
         raise KeeperError("--coin-price is missing: without it nobody can tell whether a job pays for its gas.")
-    numbers = {name: _number(options, name) for name in ("coin_price", "min_profit", "fee_cap", "daily_budget")}
-    chain = Web3Chain(url)
-    if "chain_id" in record and chain.chain_id != record["chain_id"]:
-        raise KeeperError(f"the node at {url} is of chain {chain.chain_id}, and {options.record} of another.")
-    try:
-        market = Protocol.at(chain, record).market(options.market)
-    except (LookupError, ValueError, KeyError, TypeError) as error:
-        raise KeeperError(f"{options.record} cannot be used: {error}") from None
+    numbers = {name: number(options, name) for name in _NUMBERS}
+    place, keepers = _place(options.place)
+    if options.bundles and not options.private:
+        raise KeeperError("--bundles go to a relay: name it with --private URL.")
+    market, start = market_of(options)
     unit = 10**market.token.decimals
     settings = Settings(
         jobs=frozenset(map(Job, options.jobs or Job)),
@@ -110,11 +149,41 @@ def _keeper(options: argparse.Namespace) -> Keeper:
         least_profit=int(numbers["min_profit"] * unit),
         fee_cap=int(numbers["fee_cap"] * 10**9),
         daily_budget=int(numbers["daily_budget"] * 10**18),
+        upkeep_budget=int(numbers["upkeep_budget"] * 10**18),
+        keepers=keepers,
+        place=place,
     )
     if not options.dry_run:
-        _require_funds(chain, key)
-    start = _created(record, market)
-    return Keeper(market, key, settings, folder=options.state, start=start, dry_run=options.dry_run)
+        _require_funds(market.chain, keys)
+    bundles = cast("Web3Chain", market.chain) if options.bundles else None
+    submitter = PrivateSubmitter(options.private, bundles) if options.private else None
+    return Keeper(
+        market, keys, settings, folder=options.state, start=start, dry_run=options.dry_run, submitter=submitter
+    )
+
+
+def market_of(options: argparse.Namespace) -> tuple[Market, int]:
+    """The market of FILE, --market and --rpc, and a block not after its creation. Raises KeeperError, ChainError."""
+    from bulkhead import Protocol
+    from bulkhead.chain import Web3Chain
+    from bulkhead.keeper.endpoints import Endpoints
+
+    record, urls = _record(options.record), _urls(options)
+    chain = Endpoints(urls) if len(urls) > 1 else Web3Chain(urls[0])
+    if "chain_id" in record and chain.chain_id != record["chain_id"]:
+        raise KeeperError(f"the node at {chain.url} is of chain {chain.chain_id}, and {options.record} of another.")
+    try:
+        market = Protocol.at(chain, record).market(options.market)
+    except (LookupError, ValueError, KeyError, TypeError) as error:
+        raise KeeperError(f"{options.record} cannot be used: {error}") from None
+    return market, _created(record, market)
+
+
+def _urls(options: argparse.Namespace) -> list[str]:
+    urls = options.rpc or _listed(os.environ.get(RPC, ""))
+    if not urls:
+        raise KeeperError(f"no node: give --rpc URL, or put it into ${RPC}.")
+    return list(urls)
 
 
 def _record(file: Path) -> dict[str, Any]:
@@ -129,34 +198,47 @@ def _record(file: Path) -> dict[str, Any]:
     return content
 
 
-def _key(throwaway: bool) -> Any:
+def _listed(text: str) -> list[str]:
+    return [one.strip() for one in text.split(",") if one.strip()]
+
+
+def _place(text: str | None) -> tuple[int, int]:
+    """From "2/3": place 1 of 3 keepers."""
+    own, _, keepers = (text or "1/1").partition("/")
+    if own.isdecimal() and keepers.isdecimal() and 0 < int(own) <= int(keepers):
+        return int(own) - 1, int(keepers)
+    raise KeeperError(f"--place must be as 2/3, the second of three, not {text}.")
+
+
+def _keys(throwaway: bool) -> list[Any]:
     from eth_account import Account
 
-    key = os.environ.get(KEY)
-    if not key and throwaway:
-        return Account.create()
-    if not key:
+    keys = _listed(os.environ.get(KEY, ""))
+    if not keys and throwaway:
+        return [Account.create()]
+    if not keys:
         raise KeeperError(f"nobody can sign: put a private key into ${KEY}, or give --dry-run.")
     try:
-        return Account.from_key(key.strip())
+        return [Account.from_key(key) for key in keys]
     except (ValueError, TypeError):  # never with the key in the message
         raise KeeperError(f"${KEY} holds no private key: it takes 64 hexadecimal digits.") from None
 
 
-def _number(options: argparse.Namespace, name: str) -> Decimal:
+def number(options: argparse.Namespace, name: str) -> Decimal:
+    """An option's number, 0 where it is not given. Raises KeeperError for a negative one, or none."""
     text = getattr(options, name) or "0"
     try:
-        number = Decimal(text)
+        told = Decimal(text)
     except InvalidOperation:
-        number = Decimal(-1)
-    if not number.is_finite() or number < 0:
+        told = Decimal(-1)
+    if not told.is_finite() or told < 0:
         raise KeeperError(f"--{name.replace('_', '-')} must be a number, 0 or more, not {text}.")
-    return number
+    return told
 
 
-def _require_funds(chain: Web3Chain, account: Any) -> None:
-    if chain.balance(account.address) == 0:
-        raise KeeperError(f"{account.address} has nothing to pay gas with: send it some of the network's coin.")
+def _require_funds(chain: Any, accounts: Sequence[Any]) -> None:
+    if not any(chain.balance(account.address) for account in accounts):
+        raise KeeperError(f"{accounts[0].address} has nothing to pay gas with: send it some of the network's coin.")
 
 
 def _created(record: Mapping[str, Any], market: Market) -> int:

@@ -7,10 +7,10 @@ no more is looked at again too. A stop is a block up to whose end all was seen; 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
-from bulkhead.chain import Event, NodeError, Web3Chain, to_address
+from bulkhead.chain import Address, Event, NodeError, Revert, Web3Chain, to_address
 from bulkhead.chain.address import to_bytes
 from bulkhead.keeper.checkpoint import Checkpoint, Known
 from bulkhead.keeper.index import Index
@@ -22,6 +22,8 @@ from bulkhead.protocol.market import Market
 STOPS = 256
 #: Blocks asked for events at once; a node that finds it too long is asked for half.
 RANGE = 10_000
+#: Positions asked for in one call of the lens: some four million gas.
+LOOK = 200
 #: Stops without any event after which the checkpoint is moved on all the same.
 IDLE_STOPS = 100
 
@@ -70,7 +72,7 @@ class Follower:
         standing, orphaned = self._branch()
         since = standing[-1].number if standing else self.start - 1
         touched = orphaned | {to_bytes(event.args.position) for event in self._events(since + 1, head.number)}
-        looked = {vault: self._look(vault) for vault in touched}
+        looked = dict(self._look(sorted(touched)))
         for vault, known in looked.items():
             self._learn(vault, known)
         if not standing or standing[-1].hash != head.hash:
@@ -130,12 +132,22 @@ class Follower:
 
     # ---------------------------------------------------------------- positions
 
-    def _look(self, vault: bytes) -> Known:
-        call, address = self.market.contract.call, to_address(vault)
-        p, o = call.positionOf(address), call.orderOf(address)
-        terms = (p.margin, p.reserve, Status(p.status), p.size, p.entry, p.series, p.time, p.funding, p.borrowing)
-        order = Order(OrderKind(o.kind), o.requestedAt, o.phase, o.premium, o.amount, o.low, o.high)
-        return Known(Position(*terms), order)
+    def _look(self, vaults: Sequence[bytes], block: int | None = None) -> Iterator[tuple[bytes, Known]]:
+        """What they are at the end of a block; many at once where the market has a lens that tells them."""
+        for start in range(0, len(vaults), LOOK):
+            some = vaults[start : start + LOOK]
+            addresses = [to_address(vault) for vault in some]
+            yield from zip(some, map(_known, *self._told(addresses, block)), strict=True)
+
+    def _told(self, addresses: Sequence[Address], block: int | None) -> tuple[Sequence[Any], Sequence[Any]]:
+        if self.market.lens is not None:
+            try:
+                told = self.market.lens.call.statesOf(self.market.address, addresses, block=block)
+                return told.states, told.orders
+            except Revert:  # a lens of before, or a node that gives calls too little gas
+                pass
+        call = self.market.contract.call
+        return [call.positionOf(a, block=block) for a in addresses], [call.orderOf(a, block=block) for a in addresses]
 
     def _learn(self, vault: bytes, known: Known) -> None:
         if known.position.status == Status.OPEN:
@@ -147,8 +159,50 @@ class Follower:
         else:
             self.waiting[vault] = known
 
+    # ---------------------------------------------------------------- the safety net
+
+    def audit(self) -> Iterator[frozenset[bytes]]:
+        """Compares everything that is known with the chain, and mends it: slice by slice, whoever works in between.
+
+        Gives the vaults of each slice that were not known as they are. First every event since the beginning is asked
+        for again, then what every position is. Raises the chain's errors, after which it is to be begun anew.
+        """
+        told, first, last = set(self.index.table.rows) | set(self.waiting), self.start, self._stops[-1].number
+        while first <= last:
+            end = min(last, first + RANGE - 1)
+            told |= {to_bytes(event.args.position) for event in self._events(first, end)}
+            first = end + 1
+            yield frozenset()
+        vaults = sorted(told)
+        for start in range(0, len(vaults), LOOK):
+            yield self._compare(vaults[start : start + LOOK])
+
+    def _compare(self, vaults: Sequence[bytes]) -> frozenset[bytes]:
+        """As of the last stop: what has happened since is not known yet, and no mistake."""
+        stop = self._stops[-1]
+        looked = dict(self._look(vaults, stop.number))
+        wrong = {vault: known for vault, known in looked.items() if known != self._remembered(vault)}
+        for vault, known in wrong.items():
+            self._learn(vault, known)
+        if wrong and self._checkpoint is not None:
+            self._checkpoint.save(stop.number, stop.hash, wrong)
+        return frozenset(wrong)
+
+    def _remembered(self, vault: bytes) -> Known:
+        """What is known of a vault; nothing, where there is nothing."""
+        if vault in self.index.table.rows:
+            return self.at(vault)
+        return self.waiting.get(vault, Known(Position(), Order()))
+
     def _save(self, head: Header, changed: dict[bytes, Known]) -> None:
         self._unsaved += 1
         if self._checkpoint is not None and (changed or self._unsaved >= IDLE_STOPS):
             self._checkpoint.save(head.number, head.hash, changed)
             self._unsaved = 0
+
+
+def _known(p: Any, o: Any) -> Known:
+    """A position and its order as the chain tells them."""
+    terms = (p.margin, p.reserve, Status(p.status), p.size, p.entry, p.series, p.time, p.funding, p.borrowing)
+    order = Order(OrderKind(o.kind), o.requestedAt, o.phase, o.premium, o.amount, o.low, o.high)
+    return Known(Position(*terms), order)

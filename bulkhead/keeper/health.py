@@ -16,6 +16,16 @@ def equity_down(p: Position, index: int, carry: Carry, unit: int) -> int:
     return signed(signed(p.margin + gain) - book.carry_up(carry, p, index, unit))
 
 
+def is_covered(p: Position, cap: int, unit: int) -> bool:
+    """Can no price concern it? Its margin bears all that it can lose from its entry, its reserve all that it can win.
+
+    Of families without carry, whose marks are at most `cap`: no market asks for more than can still be lost.
+    """
+    worst = p.entry if p.size > 0 else cap - p.entry
+    bears = p.margin * unit >= abs(p.size) * worst
+    return bears and p.reserve >= position_math.largest_gain_down(p.size, p.entry, cap, unit)
+
+
 def is_liquidatable(p: Position, index: int, carry: Carry, margin_model: MarginModel, unit: int) -> bool:
     """Is its equity below what it must be? `carry` is that of the block in which it is asked."""
     maintenance, _ = margin_model.maintenance(p.series, index, index, p.size)

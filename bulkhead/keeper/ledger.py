@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,8 +16,8 @@ from bulkhead.keeper.settings import Job
 
 DAY = 86_400
 _TABLES = """\
-CREATE TABLE IF NOT EXISTS flights (nonce INTEGER PRIMARY KEY, flight TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS spent (day INTEGER PRIMARY KEY, wei TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS flights (sender TEXT, nonce INTEGER, flight TEXT NOT NULL, PRIMARY KEY (sender, nonce));
+CREATE TABLE IF NOT EXISTS spent (day INTEGER, job TEXT, wei TEXT NOT NULL, PRIMARY KEY (day, job));
 CREATE TABLE IF NOT EXISTS cooling (target TEXT PRIMARY KEY, until INTEGER NOT NULL, times INTEGER NOT NULL);
 """
 
@@ -28,6 +28,7 @@ class Flight:
 
     tip, price    of the newest sending: to the block's maker, and the most for all, wei a unit of gas
     sent_at       chain's time of the newest sending, seconds; `raw` is that, signed
+    value         native value that goes along, wei
     """
 
     nonce: int
@@ -40,11 +41,13 @@ class Flight:
     sent_at: int
     raw: str
     hashes: tuple[str, ...]
+    sender: str = ""
+    value: int = 0
 
     @property
     def cost(self) -> int:
         """The most it can cost, wei."""
-        return self.gas * self.price
+        return self.gas * self.price + self.value
 
 
 class Ledger:
@@ -57,26 +60,27 @@ class Ledger:
 
     # --- what is under way
 
-    def flights(self) -> list[Flight]:
-        """By nonce."""
-        rows = self._db.execute("SELECT flight FROM flights ORDER BY nonce")
+    def flights(self, sender: str | None = None) -> list[Flight]:
+        """By nonce, of one sender or of all."""
+        rows = self._db.execute("SELECT flight FROM flights WHERE ? IN ('', sender) ORDER BY nonce", (sender or "",))
         return [_decoded(text) for (text,) in rows]
 
     def sends(self, flight: Flight) -> None:
         """It is about to be sent, or sent again."""
         text = json.dumps(asdict(flight))
         with self._db:
-            self._db.execute("INSERT OR REPLACE INTO flights VALUES (?, ?)", (flight.nonce, text))
+            self._db.execute("INSERT OR REPLACE INTO flights VALUES (?, ?, ?)", (flight.sender, flight.nonce, text))
 
     def lands(self, flight: Flight, wei: int, now: int, missed: Iterable[str] = (), cool_down: int = 0) -> None:
         """It is under way no more, and has cost so much; targets it has missed are left alone for `cool_down` seconds.
 
         Twice as long each time.
         """
-        spent = self._spent(now) + wei
+        job = flight.intent.job
+        spent = self._spent(now, {job}) + wei
         with self._db:
-            self._db.execute("DELETE FROM flights WHERE nonce = ?", (flight.nonce,))
-            self._db.execute("INSERT OR REPLACE INTO spent VALUES (?, ?)", (now // DAY, str(spent)))
+            self._db.execute("DELETE FROM flights WHERE (sender, nonce) = (?, ?)", (flight.sender, flight.nonce))
+            self._db.execute("INSERT OR REPLACE INTO spent VALUES (?, ?, ?)", (now // DAY, job, str(spent)))
             for target in missed:
                 found = self._db.execute("SELECT times FROM cooling WHERE target = ?", (target,)).fetchone()
                 times = 0 if found is None else int(found[0])
@@ -85,13 +89,13 @@ class Ledger:
 
     # --- what it costs
 
-    def committed(self, now: int) -> int:
-        """Wei spent on the day of a time, and all that flights may still cost."""
-        return self._spent(now) + sum(flight.cost for flight in self.flights())
+    def committed(self, now: int, jobs: Set[Job] = frozenset(Job)) -> int:
+        """Wei spent on the day of a time, and all that flights may still cost; for some jobs or for all."""
+        return self._spent(now, jobs) + sum(flight.cost for flight in self.flights() if flight.intent.job in jobs)
 
-    def _spent(self, now: int) -> int:
-        found = self._db.execute("SELECT wei FROM spent WHERE day = ?", (now // DAY,)).fetchone()
-        return 0 if found is None else int(found[0])
+    def _spent(self, now: int, jobs: Set[Job]) -> int:
+        found = self._db.execute("SELECT job, wei FROM spent WHERE day = ?", (now // DAY,))
+        return sum(int(wei) for job, wei in found if job in jobs)
 
     def busy(self, now: int) -> frozenset[str]:
         """Targets of flights, and those that are left alone."""

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import NamedTuple
 
 from bulkhead.chain import Address
 from bulkhead.keeper.settings import Job, Settings
 from bulkhead.model.integers import saturating_sub
+from bulkhead.model.interfaces.expiry_fixing import Sample
 from bulkhead.model.interfaces.market import MarketConfig, Order, OrderKind, Position
 from bulkhead.model.interfaces.pool import Exit
 
 #: Names of what is not a position, among the targets of intents.
 FIRST_EXIT, CLOCK = "first exit", "outage clock"
+#: Of a volatility feed: the next one is to be updated, or to be skipped.
+GRID_POINT, EXPIRED_POINT = "grid point", "expired grid point"
+#: Of the path of volatility that the marks of options follow: its next turn is to be decided.
+TURN = "turn of the path"
+#: Jobs that nobody pays for, with a budget of their own; and all that pay nothing, and are done all the same.
+UPKEEP = frozenset({Job.VOLATILITY, Job.FIX})
+UNPAID = UPKEEP | {Job.OUTAGE}
+#: Seconds before the first sample of a settlement price from which on it is bound to a phase of the feed.
+AHEAD = 86_400
 #: An outage must be witnessed every eighth of its limit; a tenth leaves room for a transaction that is late.
 WITNESSES = 10
 
@@ -32,6 +43,33 @@ class Held(NamedTuple):
     vault: Address
     position: Position
     order: Order
+
+
+class GridPoint(NamedTuple):
+    """The next one of a volatility feed: is it to be updated, or to be skipped?"""
+
+    due: bool
+    expired: bool
+
+
+class Fixing(NamedTuple):
+    """An expiry whose settlement price is not known yet: its samples, and until when they may be proven; seconds."""
+
+    expiry: int
+    samples: Sequence[Sample]
+    until: int
+
+
+class Step(StrEnum):
+    """What is done for a settlement price: to all samples ahead, to one that lies behind, or after their time."""
+
+    BIND = "bind"
+    PROVE = "prove"
+    RESOLVE = "resolve"
+
+    def target(self, expiry: int, sample: int = 0) -> str:
+        """Its name among the targets of intents: `split` gives back what it is made of."""
+        return f"{self} {expiry} {sample}"
 
 
 class Clock(NamedTuple):
@@ -53,8 +91,11 @@ class State:
     waiting        positions with an order
     liquidatable   positions whose equity is below what it must be at `price`
     winners        positions whose gain has reached their reserve at `price`
-    alive          all positions, once the market has ended
+    alive          what can be settled: all positions once the market has ended, before that those of expired series
     first_exit     the request that is first in the pool's line
+    grid_point     of the volatility feed that the market's margins follow, or the marks of its options
+    turn_due       the path of volatility that the marks of options follow can be led on
+    fixings        expiries of positions that are near or past, and not fixed
     busy           what transactions are under way for, and what is left alone for a while
     """
 
@@ -70,6 +111,9 @@ class State:
     winners: Sequence[Held] = ()
     alive: Sequence[Held] = ()
     first_exit: Exit | None = None
+    grid_point: GridPoint | None = None
+    turn_due: bool = False
+    fixings: Sequence[Fixing] = ()
     busy: frozenset[str] = frozenset()
 
 
@@ -98,9 +142,9 @@ def decide(state: State, settings: Settings) -> list[Intent]:
 
 
 def is_worth_it(intent: Intent, gas: int, price: int, settings: Settings) -> bool:
-    """Is the least profit left after gas at `price` wei? The clock of an outage pays nothing, and may cost."""
+    """Is the least profit left after gas at `price` wei? What pays nothing may cost: budgets bound it."""
     cost = -(-gas * price * settings.coin // 10**18)
-    return intent.job is Job.OUTAGE or intent.pay - cost >= settings.least_profit
+    return intent.job in UNPAID or intent.pay - cost >= settings.least_profit
 
 
 def execute(state: State, settings: Settings) -> Iterator[Intent]:
@@ -138,9 +182,8 @@ def close_at_reserve(state: State, settings: Settings) -> Iterator[Intent]:
 
 
 def settle(state: State, settings: Settings) -> Iterator[Intent]:
-    """Everything, once the market has ended."""
-    if state.ended:
-        yield from _batches(Job.SETTLE, list(_free(state, state.alive)), state.config.keeper_floor, settings.batch)
+    """Everything whose final price is known."""
+    yield from _batches(Job.SETTLE, list(_free(state, state.alive)), state.config.keeper_floor, settings.batch)
 
 
 def pay_exit(state: State, settings: Settings) -> Iterator[Intent]:
@@ -168,6 +211,38 @@ def watch_outage(state: State, settings: Settings) -> Iterator[Intent]:
         yield Intent(Job.OUTAGE, (CLOCK,), 0)
 
 
+def update_volatility(state: State, settings: Settings) -> Iterator[Intent]:
+    """A point of the grid whose price may be there, or whose time is over; then the path, which follows the feed.
+
+    For as long as the market goes on.
+    """
+    point = state.grid_point
+    if point is not None and (point.due or point.expired) and not state.ended:
+        yield Intent(Job.VOLATILITY, (EXPIRED_POINT if point.expired else GRID_POINT,), 0)
+    if state.turn_due and not state.ended:
+        yield Intent(Job.VOLATILITY, (TURN,), 0)
+
+
+def fix(state: State, settings: Settings) -> Iterator[Intent]:
+    """Samples are bound before the settlement window, proven one by one as they come, resolved where some are missing.
+
+    One that was never bound to a phase cannot be proven.
+    """
+    now, price = state.now, state.price
+    for fixing in () if state.ended else state.fixings:
+        if now > fixing.until:
+            yield Intent(Job.FIX, (Step.RESOLVE.target(fixing.expiry),), 0)
+            continue
+        ahead = [sample for sample in fixing.samples if sample.time > now and not sample.proven]
+        unbound = state.phase is not None and any(sample.phase != state.phase for sample in ahead)
+        if unbound and now >= ahead[0].time - AHEAD:
+            yield Intent(Job.FIX, (Step.BIND.target(fixing.expiry),), 0)
+        for number, sample in enumerate(fixing.samples):
+            is_there = sample.time < now and (price is None or price.time > sample.time)
+            if is_there and sample.phase and not sample.proven:
+                yield Intent(Job.FIX, (Step.PROVE.target(fixing.expiry, number),), 0)
+
+
 _JOBS = {
     Job.SETTLE: settle,
     Job.EXECUTE: execute,
@@ -175,6 +250,8 @@ _JOBS = {
     Job.CLOSE_AT_RESERVE: close_at_reserve,
     Job.EXIT: pay_exit,
     Job.OUTAGE: watch_outage,
+    Job.FIX: fix,
+    Job.VOLATILITY: update_volatility,
 }
 
 

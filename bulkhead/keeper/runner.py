@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence, Set
+from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,15 +16,21 @@ from bulkhead.chain import ChainError, Event, Log, Revert, to_address
 from bulkhead.chain.address import to_bytes
 from bulkhead.chain.receipt import decode_logs
 from bulkhead.keeper import policy
+from bulkhead.keeper.board import Board
 from bulkhead.keeper.calls import Call, call_of
 from bulkhead.keeper.checkpoint import Checkpoint
+from bulkhead.keeper.endpoints import Endpoints
 from bulkhead.keeper.follower import Follower, Header
 from bulkhead.keeper.ledger import Ledger
 from bulkhead.keeper.policy import Intent, Price, State
+from bulkhead.keeper.pulled import Pulled
 from bulkhead.keeper.sender import Fees, Landed, OverBudget, Sender
 from bulkhead.keeper.settings import Job, Settings
+from bulkhead.keeper.submit import Submitter
 from bulkhead.keeper.terms import Terms
+from bulkhead.keeper.turns import Turns
 from bulkhead.keeper.view import View, or_none
+from bulkhead.keeper.watcher import Watcher
 from bulkhead.protocol.market import Market
 
 #: Gas sent along over the node's estimate, as a fraction: state may move before the transaction is mined.
@@ -32,6 +40,9 @@ PAUSE = 1.0
 #: Seconds for which what was refused is not tried again, unless there is a newer price.
 RETRY = 30
 
+#: Jobs that cannot be done without a price: a price that goes away in front of one is nobody's fault.
+PRICED = (Job.EXECUTE, Job.LIQUIDATE, Job.CLOSE_AT_RESERVE, Job.EXIT)
+
 #: Takes a line of the log: what happened, and its facts.
 Teller = Callable[[str, dict[str, Any]], None]
 
@@ -39,7 +50,8 @@ Teller = Callable[[str, dict[str, Any]], None]
 def json_log(event: str, facts: dict[str, Any]) -> None:
     """One JSON object a line, to standard output; its time is this machine's."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    print(json.dumps({"time": now, "event": event, **facts}, default=str), file=sys.stdout, flush=True)
+    line = json.dumps({"time": now, "event": event, **facts}, default=str)
+    print(f"{line}\n", end="", file=sys.stdout, flush=True)  # in one piece: other threads write too
 
 
 class Done(NamedTuple):
@@ -54,8 +66,11 @@ class Done(NamedTuple):
 
 
 class Keeper:
-    """A keeper of one market, which sends with a private key.
+    """A keeper of one market, which sends with a private key, or with several.
 
+    key       or a list of keys: each has transactions of its own under way, never two for the same position
+    submitter by which transactions go to who makes blocks; the chain's node by default
+    pulled    brings prices along where those of the oracle's primary are Pyth's
     folder    for its checkpoint and its ledger; None: both are forgotten with it
     start     a block not after the market's creation, from which on a first scan reads
     dry_run   decides and tries out, sends nothing
@@ -73,21 +88,46 @@ class Keeper:
         start: int = 0,
         dry_run: bool = False,
         log: Teller = json_log,
+        submitter: Submitter | None = None,
+        pulled: Pulled | None = None,
     ) -> None:
-        self.market, self.settings, self.dry_run, self._log = market, settings or Settings(), dry_run, log
-        terms = Terms.of(market)
+        self.market, self.settings, self.dry_run, self._write = market, settings or Settings(), dry_run, log
+        #: Who else hears of every event, and sees every look.
+        self.watchers: list[Watcher] = []
+        #: By which workers of one market share its work.
+        self.board = Board()
+        self.terms = terms = Terms.of(market)
+        self._pulled = pulled
         checkpoint = None
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
             checkpoint = Checkpoint(folder / f"{market.address}.checkpoint", market.address)
         self.ledger = Ledger(":memory:" if folder is None else folder / f"{market.address}.ledger")
         self.follower = Follower(market, terms.unit, checkpoint, start)
-        self.sender = Sender(self.follower.chain, key, self.ledger, self.settings)
+        keys = key if isinstance(key, list | tuple) else [key]
+        #: One for each key.
+        self.senders = [Sender(self.follower.chain, one, self.ledger, self.settings, submitter) for one in keys]
+        self._let_go({sender.address for sender in self.senders})
+        self._turns = Turns(self.settings.keepers, self.settings.place, self.settings.turn)
+        #: The full sweep that is under way, and the time from which on the next one is due.
+        self._audit: Iterator[frozenset[bytes]] | None = None
+        self._audit_due = 0
         self._view = View(market, terms, self.follower, self.settings.sweep)
         #: When there was a valid price last, or a check of the clock that prices stay away for.
         self._priced = 0
         #: What was refused when it was tried out: when, and the time of the newest price then.
         self._refused: dict[str, tuple[int, int]] = {}
+
+    def _let_go(self, own: Set[str]) -> None:
+        """Of transactions of keys that it has no more: nobody can look after them, so the worst is reckoned."""
+        for flight in self.ledger.flights():
+            if flight.sender not in own:
+                self.ledger.lands(flight, flight.cost, flight.sent_at)
+
+    @property
+    def sender(self) -> Sender:
+        """Of the first key."""
+        return self.senders[0]
 
     # ---------------------------------------------------------------- working
 
@@ -106,27 +146,38 @@ class Keeper:
             time.sleep(0 if sent else PAUSE / 20)
 
     def run(self) -> None:
-        """Works until it is interrupted. What a node refuses or does not answer is logged, and tried again."""
+        """Works until it is interrupted."""
         while True:
-            try:
-                sent, _ = self.step()
-            except ChainError as error:
-                self._log("trouble", {"why": str(error)})
-                sent = 0
-            if not sent:
+            if not self.tick():
                 time.sleep(PAUSE)
+
+    def tick(self) -> int:
+        """A step that survives its node: what that refuses or does not answer is logged. Gives how many were sent."""
+        try:
+            return self.step()[0]
+        except ChainError as error:
+            self._log("trouble", {"why": str(error)})
+            return 0
 
     def step(self) -> tuple[int, list[Done]]:
         """One look and what follows from it: how many transactions were sent, and what became of earlier ones."""
+        if isinstance(self.follower.chain, Endpoints):
+            self.follower.chain.choose()  # so that all of a step is read from one node
         head = self.follower.sync()
-        done = [self._note(landed, head) for landed in self.sender.tend(head.time)]
+        self._sweep_on(head)
+        done = [self._note(landed, head) for sender in self.senders for landed in sender.tend(head.time)]
         if done:
             head = self.follower.sync()  # or what is done already would be decided again
         state, sent = self.look(head), 0
-        for intent in policy.decide(state, self.settings):
-            if len(self.ledger.flights()) >= self.settings.in_flight:
+        for watcher in self.watchers:
+            watcher.look(head, state)
+        for intent in self._mine(state):
+            senders = self._free_senders()
+            if not senders:
                 break
-            targets = self._attempt(intent, head)
+            own = self.board.claim(intent)
+            targets = self._attempt(own, head, senders) if own.targets else ()
+            self.board.release([target for target in own.targets if target not in targets])
             sent += len(targets) > 0
             self._refused |= {t: (head.time, _time_of(state.price)) for t in intent.targets if t not in targets}
         return sent, done
@@ -141,24 +192,54 @@ class Keeper:
                 del self._refused[target]
         return self._view.state(head, price, self._priced, self.ledger.busy(head.time).union(self._refused))
 
+    def _mine(self, state: State) -> list[Intent]:
+        """What the policy wants done, without what is left to other keepers as yet."""
+        intents = policy.decide(state, self.settings)
+        wanted = {target for intent in intents for target in intent.targets}
+        others = self._turns.of_others(wanted, state.busy, state.now)
+        return policy.decide(replace(state, busy=state.busy | others), self.settings) if others else intents
+
+    def _sweep_on(self, head: Header) -> None:
+        """A slice of the slow comparison of everything with the chain, whenever one is due."""
+        if self._audit is None:
+            self._audit_due = self._audit_due or head.time + self.settings.full_sweep
+            if head.time < self._audit_due:
+                return
+            self._audit = self.follower.audit()
+        audit, self._audit = self._audit, None  # after an error it begins anew
+        for wrong in islice(audit, 1):
+            if wrong:
+                self._log("mended", {"targets": sorted(map(to_address, wrong))})
+            self._audit = audit
+            return
+        self._audit_due = head.time + self.settings.full_sweep
+
     # ---------------------------------------------------------------- sending
 
-    def _attempt(self, intent: Intent, head: Header) -> tuple[str, ...]:
+    def _free_senders(self) -> list[Sender]:
+        """Those that may send more, the least busy first."""
+        flying = [(len(sender.flights()), sender) for sender in self.senders]
+        return [s for n, s in sorted(flying, key=lambda pair: pair[0]) if n < self.settings.in_flight]
+
+    def _attempt(self, intent: Intent, head: Header, senders: Sequence[Sender]) -> tuple[str, ...]:
         """Tries an intent out, and sends it if it is worth it; gives the targets it was sent for."""
+        chain = self.follower.chain
+        # As the richest: a node tries nothing out for who cannot pay for what goes along.
+        me = max((sender.address for sender in senders), key=chain.balance)
         facts: dict[str, Any] = {"job": intent.job, "targets": intent.targets}
         try:
-            call = call_of(intent, self.market, self.sender.address)
+            call = call_of(intent, self.market, me, self.terms, self._pulled)
             if call is None:
                 return ()
-            gas = self.follower.chain.estimate(call.data, to=call.to, sender=self.sender.address)
+            gas = call.gas or chain.estimate(call.data, to=call.to, sender=me)
             gas = gas * SPARE_GAS[0] // SPARE_GAS[1]
-            fees = self.sender.fees()
+            fees = senders[0].fees()
             facts |= {"targets": call.intent.targets, "pay": call.intent.pay, "gas": gas}
-            if fees is None or not policy.is_worth_it(call.intent, gas, fees.price, self.settings):
+            if fees is None or not self._is_worth_it(call, gas, fees.price):
                 self._log("too dear", facts)
             elif self.dry_run:
                 self._log("would send", facts)
-            elif self._send(call, gas, fees, head, facts):
+            elif self._send(call, gas, fees, head, facts, senders):
                 return call.intent.targets
         except Revert as refusal:
             self._log("not now", facts | {"why": refusal.name})
@@ -168,9 +249,19 @@ class Keeper:
             self._log("over budget", facts | {"why": str(refusal)})
         return ()
 
-    def _send(self, call: Call, gas: int, fees: Fees, head: Header, facts: dict[str, Any]) -> bool:
+    def _is_worth_it(self, call: Call, gas: int, price: int) -> bool:
+        """What goes along to Pyth is a cost like gas."""
+        fee = -(-call.value * self.settings.coin // 10**18)
+        return policy.is_worth_it(replace(call.intent, pay=call.intent.pay - fee), gas, price, self.settings)
+
+    def _send(
+        self, call: Call, gas: int, fees: Fees, head: Header, facts: dict[str, Any], senders: Sequence[Sender]
+    ) -> bool:
+        """From the first of the senders that can pay for it; from the last if none can, which says so."""
+        able = (sender for sender in senders[:-1] if sender.can_pay(gas * fees.price + call.value))
+        sender = next(able, senders[-1])
         try:
-            flight = self.sender.send(call.intent, call.to, call.data, gas, fees, head.time)
+            flight = sender.send(call.intent, call.to, call.data, gas, fees, head.time, call.value)
         except OverBudget:
             raise
         except ChainError as error:
@@ -184,15 +275,19 @@ class Keeper:
     def _note(self, landed: Landed, head: Header) -> Done:
         """What a transaction has done. If it was a loss, what it has not done is left alone for a while."""
         intent, receipt = landed.flight.intent, landed.receipt
-        events = [] if receipt is None else self._events(receipt)
+        events = [] if receipt is None else self._events(receipt, landed.flight.to)
         moved = {event.args.position for event in events if hasattr(event.args, "position")}
         passed = receipt is not None and int(receipt["status"], 16) == 1
-        by_position = intent.job not in (Job.EXIT, Job.OUTAGE)
+        passed = passed and all(event.name != "StepFailed" for event in events)
+        by_position = intent.job not in (Job.EXIT, *policy.UNPAID)
         done = tuple(target for target in intent.targets if (target in moved if by_position else passed))
         missed = tuple(target for target in intent.targets if target not in done)
         gas = 0 if receipt is None else int(receipt["gasUsed"], 16)
-        result = Done(intent, done, missed, sum(map(_keeper_s, events)), gas, landed.wei)
-        cooled = missed if receipt is not None and self._is_loss(result, receipt) else ()
+        due = sum(map(_keeper_s, events))
+        paid = 0 if receipt is None else min(due, self._received(receipt, landed.flight.sender))
+        result = Done(intent, done, missed, paid, gas, landed.wei)
+        useless = missed if paid == due else intent.targets  # of a token that refuses the keeper its fee
+        cooled = useless if receipt is not None and self._is_loss(result, receipt) else ()
         self.ledger.lands(landed.flight, landed.wei, head.time, cooled, self.settings.cool_down)
         if intent.job is Job.OUTAGE:
             self._priced = head.time  # whatever the oracle made of it, it is not asked again at once
@@ -201,17 +296,30 @@ class Keeper:
         return result
 
     def _is_loss(self, result: Done, receipt: dict[str, Any]) -> bool:
-        """Did it not pay for its gas, and not because prices went away for the whole market?"""
-        if result.intent.job in (Job.LIQUIDATE, Job.CLOSE_AT_RESERVE) and not result.done:
+        """Did it not pay for its gas, though it was to, and not because prices went away for the whole market?"""
+        if result.intent.job in policy.UNPAID:
+            return False  # nothing is left undone for having come late: budgets bound it
+        if result.intent.job in PRICED and not result.done:
             block = int(receipt["blockNumber"], 16)
             if or_none(lambda: self.market.oracle.contract.call.latest(block=block)) is None:
                 return False
         return result.paid <= result.wei * self.settings.coin // 10**18
 
-    def _events(self, receipt: dict[str, Any]) -> list[Event]:
-        own = (self.market.address, self.market.pool.address)
+    def _events(self, receipt: dict[str, Any], to: str) -> list[Event]:
+        own = (self.market.address, self.market.pool.address, to)
         logs = [log for log in map(_log_of, receipt["logs"]) if log.address in own]
         return decode_logs(logs, self.follower.chain.registry)
+
+    def _received(self, receipt: dict[str, Any], to: str) -> int:
+        """Of the market's token, as the token tells: a market says what it owes, also where the token refuses it."""
+        logs = [log for log in map(_log_of, receipt["logs"]) if log.address == self.market.token.contract.address]
+        moves = [event for event in decode_logs(logs, self.follower.chain.registry) if event.name == "Transfer"]
+        return sum(int(event.args.value) for event in moves if event.args.to == to)
+
+    def _log(self, event: str, facts: dict[str, Any]) -> None:
+        self._write(event, facts)
+        for watcher in self.watchers:
+            watcher.tell(event, facts)
 
     def close(self) -> None:
         """Lets its files go."""

@@ -10,8 +10,9 @@ from eth_account import Account
 
 from bulkhead.chain import Address, ChainError, NodeError, Web3Chain, keccak, to_address
 from bulkhead.keeper.ledger import Flight, Ledger
-from bulkhead.keeper.policy import Intent
-from bulkhead.keeper.settings import Settings
+from bulkhead.keeper.policy import UPKEEP, Intent
+from bulkhead.keeper.settings import Job, Settings
+from bulkhead.keeper.submit import PublicSubmitter, Submitter
 
 #: What nodes (geth, anvil, reth, nethermind) say of a transaction that they have already.
 _KNOWN = ("already known", "already imported", "alreadyknown", "known transaction")
@@ -40,10 +41,17 @@ class OverBudget(ChainError):
 
 
 class Sender:
-    """Sends for a private key. `ledger` remembers, from before each sending on."""
+    """Sends for a private key, by way of `submitter` (default: the chain's node).
 
-    def __init__(self, chain: Web3Chain, key: Any, ledger: Ledger, settings: Settings) -> None:
+    `ledger` remembers, from before each sending on; what is under way for other keys is none of its business, what
+    they spend is: budgets are the keeper's.
+    """
+
+    def __init__(
+        self, chain: Web3Chain, key: Any, ledger: Ledger, settings: Settings, submitter: Submitter | None = None
+    ) -> None:
         self._chain, self._ledger, self._settings = chain, ledger, settings
+        self._submitter = submitter or PublicSubmitter(chain)
         self._account = key if hasattr(key, "sign_transaction") else Account.from_key(key)
         self.address: Address = to_address(self._account.address)
 
@@ -57,13 +65,22 @@ class Sender:
         tip = min(int(self._chain.rpc("eth_maxPriorityFeePerGas"), 16), max(cap - base, 0))
         return Fees(tip, min(2 * base + tip, cap)) if base < cap else None
 
-    def send(self, intent: Intent, to: Address, data: bytes, gas: int, fees: Fees, now: int) -> Flight:
+    def flights(self) -> list[Flight]:
+        """What is under way from this key."""
+        return self._ledger.flights(self.address)
+
+    def can_pay(self, wei: int) -> bool:
+        """Is so much there beside what its flights may cost?"""
+        return self._chain.balance(self.address) >= wei + sum(flight.cost for flight in self.flights())
+
+    def send(self, intent: Intent, to: Address, data: bytes, gas: int, fees: Fees, now: int, value: int = 0) -> Flight:
         """Signs, writes down, sends. Raises OverBudget, and the node's refusal, after which nothing is under way.
 
         A node that does not answer may have taken it: it stays under way, and `tend` sends it again.
         """
-        self._require_budget(gas * fees.price, now)
-        flight = self._signed(Flight(self._nonce(), intent, to, "0x" + data.hex(), gas, *fees, now, "", ()))
+        self._require_budget(intent.job, gas * fees.price + value, now)
+        hexed = "0x" + data.hex()
+        flight = self._signed(Flight(self._nonce(), intent, to, hexed, gas, *fees, now, "", (), self.address, value))
         self._ledger.sends(flight)
         try:
             self._broadcast(flight)
@@ -77,12 +94,13 @@ class Sender:
 
         Who takes what was mined tells the ledger that it has landed.
         """
-        flights = self._ledger.flights()
+        flights = self.flights()
         mined = self._chain.nonce(self.address) if flights else 0
         for flight in flights:
             receipt = self._receipt(flight.hashes)
             if receipt is not None:
                 wei = int(receipt["gasUsed"], 16) * int(receipt["effectiveGasPrice"], 16)
+                wei += flight.value if int(receipt["status"], 16) else 0
             elif flight.nonce < mined:
                 wei = flight.cost  # somebody else's with this key, or a node that lags behind: reckon the worst
             else:
@@ -98,35 +116,37 @@ class Sender:
         dearer = replace(flight, tip=min(tip, price), price=price, sent_at=now)
         try:
             if price <= self._settings.fee_cap:
-                self._require_budget(dearer.cost - flight.cost, now)
+                self._require_budget(flight.intent.job, dearer.cost - flight.cost, now)
                 flight = self._signed(dearer)
                 self._ledger.sends(flight)
             self._broadcast(flight)
         except (NodeError, OverBudget):
             pass  # mined meanwhile, or too dear: the next look tells
 
-    def _require_budget(self, more: int, now: int) -> None:
+    def _require_budget(self, job: Job, more: int, now: int) -> None:
         left = self._settings.daily_budget - self._ledger.committed(now)
+        if job in UPKEEP:
+            left = min(left, self._settings.upkeep_budget - self._ledger.committed(now, UPKEEP))
         if more > left:
             raise OverBudget(more, left)
 
     def _nonce(self) -> int:
         """The first that neither the node nor the ledger knows of: a gap is filled before anything is put behind it."""
-        taken = {flight.nonce for flight in self._ledger.flights()}
+        taken = {flight.nonce for flight in self.flights()}
         nonce = self._chain.nonce(self.address, pending=True)
         while nonce in taken:
             nonce += 1
         return nonce
 
     def _signed(self, flight: Flight) -> Flight:
-        fields = {"to": flight.to, "data": flight.data, "gas": flight.gas, "nonce": flight.nonce, "value": 0}
+        fields = {"to": flight.to, "data": flight.data, "gas": flight.gas, "nonce": flight.nonce, "value": flight.value}
         fees = {"maxPriorityFeePerGas": flight.tip, "maxFeePerGas": flight.price, "chainId": self._chain.chain_id}
         raw = bytes(self._account.sign_transaction({**fields, **fees}).raw_transaction)
         return replace(flight, raw="0x" + raw.hex(), hashes=(*flight.hashes, "0x" + keccak(raw).hex()))
 
     def _broadcast(self, flight: Flight) -> None:
         try:
-            self._chain.rpc("eth_sendRawTransaction", flight.raw)
+            self._submitter.submit(flight.raw)
         except NodeError as error:
             if not any(phrase in error.message.lower() for phrase in _KNOWN):
                 raise

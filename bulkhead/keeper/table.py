@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 
 _HALF = 1 << 64
 #: Fields of at most 64 bits, and those of more, which take two words.
-_NARROW = ("lots", "funding", "borrowing", "time")
+_NARROW = ("lots", "funding", "borrowing", "time", "series")
 _WIDE = ("margin", "reserve", "entry")
 
 
@@ -59,7 +59,7 @@ class Table:
             row = self._free.pop() if self._free else self._grow()
             self.rows[vault] = row
             self._vaults[row] = vault
-        for name, value in zip(_NARROW, (p.size // LOT, p.funding, p.borrowing, p.time), strict=True):
+        for name, value in zip(_NARROW, (p.size // LOT, p.funding, p.borrowing, p.time, p.series), strict=True):
             self._narrow[name][row] = value
         for name, value in zip(_WIDE, (p.margin, p.reserve, p.entry), strict=True):
             self._wide[name][row] = divmod(value, _HALF)
@@ -89,9 +89,9 @@ class Table:
 
     def position(self, row: int) -> Position:
         """The position in a row, exactly as it was put."""
-        lots, funding, borrowing, time = (int(self._narrow[name][row]) for name in _NARROW)
+        lots, funding, borrowing, time, series = (int(self._narrow[name][row]) for name in _NARROW)
         margin, reserve, entry = (int(high) * _HALF + int(low) for high, low in (self._wide[n][row] for n in _WIDE))
-        return Position(margin, reserve, Status.OPEN, lots * LOT, entry, 0, time, funding, borrowing)
+        return Position(margin, reserve, Status.OPEN, lots * LOT, entry, series, time, funding, borrowing)
 
     def lots(self, rows: Rows) -> NDArray[np.int64]:
         """Their sizes, signed; 0 where nothing is."""

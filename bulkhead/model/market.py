@@ -631,8 +631,8 @@ class Market:
         return self._equity(p, index, mark, carry), *self._required(p, index, mark)
 
     def live_series(self) -> list[int]:
-        """The series in which something is open or pending."""
-        return list(self._live)
+        """The series in which something is open or pending, as their word is read: from its lowest lane."""
+        return self._live[::-1]
 
     def series_of(self, id: int) -> Series:
         """The aggregates of a series."""

@@ -12,12 +12,14 @@ from bulkhead.protocol.config import (
 from bulkhead.protocol.deployment import Deployment, MarketContracts
 from bulkhead.protocol.errors import Refused
 from bulkhead.protocol.leg import Leg
-from bulkhead.protocol.market import Market
+from bulkhead.protocol.market import Market, Quote
 from bulkhead.protocol.operators import Operators
+from bulkhead.protocol.option_market import OptionLeg, OptionMarket
+from bulkhead.protocol.options import OptionMarginRates, OptionTerms
 from bulkhead.protocol.oracle import Oracle
 from bulkhead.protocol.pool import Pool
-from bulkhead.protocol.position import Position
-from bulkhead.protocol.protocol import Protocol
+from bulkhead.protocol.position import Position, PositionState
+from bulkhead.protocol.protocol import Protocol, WrongDeployment
 from bulkhead.protocol.volatility import Volatility
 
 __all__ = [
@@ -30,17 +32,24 @@ __all__ = [
     "MarketContracts",
     "MarketTerms",
     "Operators",
+    "OptionLeg",
+    "OptionMarginRates",
+    "OptionMarket",
+    "OptionTerms",
     "Oracle",
     "OracleTerms",
     "OrderKind",
     "PerpetualTerms",
     "Pool",
     "Position",
+    "PositionState",
     "Protocol",
+    "Quote",
     "Refused",
     "Status",
     "VoidReason",
     "Volatility",
     "VolatilityMarginRates",
     "VolatilityTerms",
+    "WrongDeployment",
 ]

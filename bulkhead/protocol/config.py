@@ -120,7 +120,8 @@ class VolatilityMarginRates:
     """Margins that follow volatility: z standard deviations over a horizon, in seconds, between floors and caps.
 
     feed            of the volatility, on the market's own oracle
-    impact          what the initial rate rises by for a notional as large as the depth; needs a feed of depth
+    impact          what the initial requirement rises by for a notional as large as the depth, where nothing is open;
+                    needs a feed of depth
     open_interest   what it rises by for open positions as large as the depth, or as the pool where there is none
     """
 

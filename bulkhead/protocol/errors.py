@@ -48,6 +48,7 @@ class Refused(Revert):
 
     def __init_subclass__(cls) -> None:
         cls.units = units_of(cls)
+        cls.__doc__ = cls.__doc__ or cls.said
         cls.kinds[cls.__name__] = cls
         describe[cls.__name__] = _described
 
@@ -353,6 +354,12 @@ class SourceSilent(Refused):
     source: Account
 
 
+class GasTooLow(Refused):
+    said = "With {left} gas left a source could be taken for silent: it takes {needed} before each is asked. Send more."
+    left: int
+    needed: int
+
+
 class CannotBePrimary(Refused):
     said = (
         "A source of kind {kind} cannot be this primary: nothing proves its first price after a time. "
@@ -471,6 +478,19 @@ class NotFactory(Refused):
     caller: Account
 
 
+class UnknownMarket(Refused):
+    said = "The factory has made no market at {market} from this configuration: take that of the market's creation."
+    market: Account
+
+
+class NoReceiver(Refused):
+    said = "Nobody would get the fees: name a receiver."
+
+
+class NothingDone(Refused):
+    said = "Nothing of this was there to do, or somebody has done it: ask checkUpkeep again."
+
+
 class ParameterInvalid(Refused):
     said = "The {parameter} of {value} (rates: 1e18 = 100 %) is out of its range."
     parameter: str
@@ -510,6 +530,114 @@ class PointNotExpired(Refused):
     said = "The grid point of {time} can be proven until {expiry}: update it, or wait until then."
     time: Time
     expiry: Time
+
+
+# ---------------------------------------------------------------- options
+
+
+class FeedTooSlow(Refused):
+    said = "The oracle may be silent for {heartbeat} seconds, and options need one that speaks every {limit} at least."
+    heartbeat: int
+    limit: int
+
+
+class OraclesDiffer(Refused):
+    said = "Volatility would follow the oracle {volatility}, settlement {fixing}: build both on the same one."
+    volatility: Account
+    fixing: Account
+
+
+class SeriesInvalid(Refused):
+    said = (
+        "No option expires at {expiry} with a strike of {number} steps: expiries are Fridays at 08:00 UTC, strikes"
+        " multiples of the step."
+    )
+    expiry: Time
+    number: int
+
+
+class StrikeOutOfBand(Refused):
+    said = (
+        "The delta of this strike's call is {delta}, outside the band from {lowest} to {highest} in which new series"
+        " are taken up: choose a strike nearer to the price."
+    )
+    delta: Rate
+    lowest: Rate
+    highest: Rate
+
+
+class VolatilityBehind(Refused):
+    said = "The volatility feed has had no good price since {last}, and it is {time}: bring it up to date first."
+    last: Time
+    time: Time
+
+
+class InSettlement(Refused):
+    said = "Series {series} stands still from half an hour before {expiry} until its settlement price is known."
+    series: int
+    expiry: Time
+
+
+class NothingToBind(Refused):
+    said = "No sample of the expiry {expiry} lies ahead: there is nothing to bind."
+    expiry: Time
+
+
+class TooManyProofs(Refused):
+    said = "{proofs} proofs are more than the {samples} samples."
+    proofs: int
+    samples: int
+
+
+class SamplesExpired(Refused):
+    said = "The samples of the expiry {expiry} could be proven until {until}: resolve it."
+    expiry: Time
+    until: Time
+
+
+class SamplesNotExpired(Refused):
+    said = "The samples of the expiry {expiry} can be proven until {until}: prove them, or wait until then."
+    expiry: Time
+    until: Time
+
+
+class AlreadyFixed(Refused):
+    said = "The settlement price of {expiry} is known already, once and for good."
+    expiry: Time
+
+
+class TurnDecided(Refused):
+    said = "The turn at {start} is decided already: come back after it."
+    start: Time
+
+
+class TurnTooNear(Refused):
+    said = "The turn at {start} could be decided until {until}: come back after it."
+    start: Time
+    until: Time
+
+
+class FeedDue(Refused):
+    said = "The volatility feed's point of {time} comes first: update it, or skip it if its time is over."
+    time: Time
+
+
+class NothingNew(Refused):
+    said = "The volatility feed has had no good price since {turn}, only one of {last}: the path goes on as decided."
+    last: Time
+    turn: Time
+
+
+class OptionRatesInvalid(Refused):
+    said = (
+        "Margin rates of {initial} initial, {initial_floor} out of the money, {target} target and {maintenance}"
+        " maintenance do not fit together: 0 < maintenance < target <= floor <= initial must hold, and initial times"
+        " the largest factor be at most 100 %."
+    )
+    initial: Rate
+    initial_floor: Rate
+    target: Rate
+    maintenance: Rate
 
 
 # ---------------------------------------------------------------- OpenZeppelin

@@ -22,6 +22,7 @@ from bulkhead.protocol.units import (
     Rate,
     Shares,
     Size,
+    Time,
     Tokens,
     Unit,
     human,
@@ -111,6 +112,8 @@ class OpenRequested(PositionEvent):
 
 
 class Opened(PositionEvent):
+    """A position is open. `fee` is the open fee; `margin` what both fees leave of it."""
+
     said = "Opened at {entry} (index {index}) with a margin of {margin} and a reserve of {reserve}."
     position: Account
     index: Price
@@ -122,6 +125,8 @@ class Opened(PositionEvent):
 
 
 class OrderVoided(PositionEvent):
+    """An order came to nothing, and pays two fees; what is left of the margin goes back, or stays with the position."""
+
     said = "The order is void, because {reason}. Fees: {fee} and {keeper_fee} for the keeper."
     position: Account
     kind: OrderKind
@@ -146,6 +151,8 @@ class OrderRequested(PositionEvent):
 
 
 class ReserveRaised(PositionEvent):
+    """The pool has added to what the position can win."""
+
     said = "The reserve is {reserve} now, at an index of {index}; the keeper got {keeper_fee}."
     position: Account
     index: Price
@@ -154,6 +161,8 @@ class ReserveRaised(PositionEvent):
 
 
 class Exited(PositionEvent):
+    """A position, or a slice of it, is over: `size` of it, and how what it held was divided."""
+
     said = "{kind}: {size} at {mark}; {to_trader} to the trader, {to_pool} to the pool, {to_keeper} to the keeper."
     position: Account
     kind: Annotated[ExitKind, Unit(lambda raw, _: ExitKind(raw), lambda raw, _: ENDS[ExitKind(raw)])]
@@ -166,12 +175,16 @@ class Exited(PositionEvent):
 
 
 class MarginChanged(PositionEvent):
+    """Margin came in, or was taken out (negative), between orders."""
+
     said = "The margin changed by {change}."
     position: Account
     change: Tokens
 
 
 class PaymentKept(PositionEvent):
+    """The token refused a payment; it waits in the vault."""
+
     said = "The token refused to pay {trader} to the trader and {pool} to the pool: claim them."
     position: Account
     trader: Tokens
@@ -179,10 +192,58 @@ class PaymentKept(PositionEvent):
 
 
 class Claimed(PositionEvent):
+    """What waited for the trader was paid to `to`."""
+
     said = "{amount} were claimed to {to}."
     position: Account
     to: Account
     amount: Tokens
+
+
+class OracleEvent(Told):
+    """Base of the events of an oracle's clock."""
+
+
+class OutageStarted(OracleEvent):
+    """There is no valid price; the clock of the outage runs from `time` on."""
+
+    said = "An outage has started at {time}."
+    time: Time
+
+
+class OutageCleared(OracleEvent):
+    """There is a good price again, of `time`."""
+
+    said = "The outage is over: there is a price of {time}."
+    time: Time
+
+
+class Ended(OracleEvent):
+    """The outage has lasted too long: `index`, of `time`, is final for every market on this oracle."""
+
+    said = "The oracle has ended: {index} of {time} is final."
+    index: Price
+    time: Time
+
+
+class VolatilityEvent(Told):
+    """Base of the events of a feed of volatility."""
+
+
+class Updated(VolatilityEvent):
+    """The grid point of `time` was taken, at a price of `index`; passed over, where that is 0."""
+
+    said = "The volatility follows the price {index} of {time}."
+    time: Time
+    index: Price
+
+
+class Skipped(VolatilityEvent):
+    """Nobody proved the grid point of `time` in its life; `next` is the one that waits."""
+
+    said = "The point of {time} is skipped; the next one is of {next}."
+    time: Time
+    next: Time
 
 
 class PoolEvent(Told):
@@ -190,6 +251,8 @@ class PoolEvent(Told):
 
 
 class ExitPaid(PoolEvent):
+    """A request to leave was paid for `shares` of it."""
+
     said = "Exit {id} is paid: {assets} to {owner} for its shares, {keeper_fee} to the keeper."
     id: int
     owner: Account
@@ -199,11 +262,15 @@ class ExitPaid(PoolEvent):
 
 
 class ExitRenewed(PoolEvent):
+    """A request to leave met no valid price in time, and waits for the next."""
+
     said = "Exit {id} found no good price and counts from now: execute it after the next one."
     id: int
 
 
 class ExitKept(PoolEvent):
+    """The token refused to pay who leaves; the pool keeps it for them."""
+
     said = "The token refused to pay {assets} to {owner}: claim_exit pays them elsewhere."
     owner: Account
     assets: Tokens

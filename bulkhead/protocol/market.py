@@ -8,15 +8,16 @@ from typing import Any, NamedTuple
 
 from bulkhead.chain import Address, Chain, Receipt, Revert, to_address
 from bulkhead.chain.base import AddressLike
+from bulkhead.model.interfaces.market import Status
 from bulkhead.protocol.errors import TypedContract
 from bulkhead.protocol.events import Exited, Opened, OpenRequested, OrderVoided, PositionEvent, ReserveRaised
 from bulkhead.protocol.leg import Leg
 from bulkhead.protocol.operators import Operators
 from bulkhead.protocol.oracle import Oracle
 from bulkhead.protocol.pool import Pool
-from bulkhead.protocol.position import Position
+from bulkhead.protocol.position import HIGHEST, Position
 from bulkhead.protocol.token import Token
-from bulkhead.protocol.units import WAD, Number, short, to_decimal, to_integer
+from bulkhead.protocol.units import WAD, Moment, Number, short, to_decimal, to_integer, to_seconds
 
 #: What becomes of an order when it is executed.
 Outcome = Opened | ReserveRaised | Exited | OrderVoided
@@ -36,22 +37,38 @@ class Origin(NamedTuple):
 
 
 class Quote(NamedTuple):
-    """What a request to open asks for now, in tokens; `premium` is a fraction of notional.
+    """What a request to open comes to: what the position would be, and what the market asks for. Amounts in tokens.
 
-    refusal                      why the market would refuse the trader's request with that margin; None: it would not
-    open_fee, keeper_cap         the most they can come to within the band
-    margin                       the smallest that passes
-    lowest, highest_reserve      for the size at the top of the band
-    free_liquidity               what the pool could set aside
+    refusal              why the market would refuse the trader's very request now; None: it would not
+    premium              a fraction of notional, fixed by the request
+    fill                 the price it would open at: mark plus premium, less for a short
+    open_fee             at that price
+    keeper_fee           for who executes it; it grows with the wait
+    margin, reserve      in the position then: fees go out of the margin, the reserve is cut to the market's bounds
+    liquidation_price    the last price at which it is healthy, just after its opening; None: it is so at every price
+    largest_loss         what is put in, fees included: nothing else is ever asked for
+    smallest_margin      the least that may be put in
+    lowest_reserve       for the size at the top of the band, as
+    highest_reserve
+    highest_open_fee     the most that fees can come to within the band, and what a void order pays, as
+    highest_keeper_fee
+    free_liquidity       what the pool could set aside
     """
 
     refusal: Revert | None
     premium: Decimal
+    fill: Decimal
     open_fee: Decimal
-    keeper_cap: Decimal
+    keeper_fee: Decimal
     margin: Decimal
+    reserve: Decimal
+    liquidation_price: Decimal | None
+    largest_loss: Decimal
+    smallest_margin: Decimal
     lowest_reserve: Decimal
     highest_reserve: Decimal
+    highest_open_fee: Decimal
+    highest_keeper_fee: Decimal
     free_liquidity: Decimal
 
 
@@ -96,7 +113,7 @@ class Market:
         self,
         size: Number,
         margin: Number,
-        reserve: Number,
+        reserve: Number | None = None,
         *,
         band: Band | None = None,
         max_premium: Number = Decimal("0.01"),
@@ -104,7 +121,19 @@ class Market:
         trader: AddressLike = None,
         sender: AddressLike = None,
     ) -> Position:
-        """Asks for one position; `execute` opens it at the first price after. See `Leg` and `request`."""
+        """Asks for one position; `execute` opens it at the first price after.
+
+        size         units of the underlying, negative: short
+        margin       tokens, fees included: all that can be lost
+        reserve      tokens of the pool, the most that can be won; by default as much as the margin, within bounds
+        band         lowest and highest price, by default 1 % around the newest
+        max_premium  largest premium accepted, as a fraction of notional
+
+        Raises what `request` raises, and without a reserve what `quote` raises.
+        """
+        band = band if band is not None else self._near()
+        if reserve is None:
+            reserve = self._usual_reserve(size, margin, band, series)
         leg = Leg(size, margin, reserve, max_premium, series)
         return self.request(leg, band=band, trader=trader, sender=sender)[0]
 
@@ -114,57 +143,114 @@ class Market:
         """Asks for several positions with one band, so that all or none open; `execute` each of them.
 
         The trader must have approved the market for the margins. Raises TypeError for floats, ValueError for too many
-        decimals, and the market's refusals.
+        decimals, and the market's refusals, before anything is sent: MarginTooSmall, MarginBelowMinimum, SizeTooSmall,
+        SizeNotInLots, ReserveOutOfBounds, PremiumAboveLimit, BandInvalid, SideFull, LiquidityShort, SeriesNotOpen,
+        UtilisationAboveCap, InGrace, OutOfScope, BudgetExceeded, ERC20InsufficientAllowance, ERC20InsufficientBalance.
         """
         encoded = [leg.encoded(self.token.decimals) for leg in legs]
         owner = to_address(trader or sender or self.chain.accounts[0])
-        low, high = self.band(band) if band is not None else self.near()
+        low, high = self.band(band if band is not None else self._near())
         receipt = self.contract.send.requestOpen(owner, encoded, low, high, sender=sender or owner)
         return [self.position(told.position) for told in self.told(receipt) if isinstance(told, OpenRequested)]
 
     def quote(
         self,
         size: Number,
-        reserve: Number,
+        margin: Number | None = None,
+        reserve: Number | None = None,
         *,
+        price: Number | None = None,
+        time: Moment | None = None,
         band: Band | None = None,
         max_premium: Number = Decimal("0.01"),
         series: int = 0,
         trader: AddressLike = None,
     ) -> Quote:
-        """What `open` asks for now, and whether it would take it: the very request is tried out, and not sent.
+        """What `open` with the same arguments comes to if asked for now and carried out at `time` at a price.
 
-        Raises BandInvalid, LookupError where no lens is known, or not what the market was created from.
+        By default at once, at the newest price, with the smallest margin. The lens answers by the functions that the
+        market acts by: exact as long as nobody trades in between. The request is tried out, too, and not sent. Raises
+        BandInvalid, AmountTooLarge, the oracle's refusals, LookupError where no lens is known, or not what the market
+        was created from.
         """
         owner = to_address(trader or self.chain.accounts[0])
-        low, high = self.band(band) if band is not None else self.near()
-        leg = Leg(size, 0, reserve, max_premium, series).encoded(self.token.decimals)
-        told = self.need_lens().call.quoteOpen(*self.need_origin(), leg, low, high)
+        band = band if band is not None else self._near()
+        (low, high), lens, origin = self.band(band), self.need_lens(), self.need_origin()
+        if reserve is None:
+            reserve = self._usual_reserve(size, margin or 0, band, series)
+        leg = Leg(size, margin or 0, reserve, max_premium, series).encoded(self.token.decimals)
+        asked = lens.call.quoteOpen(*origin, leg, low, high)
+        if margin is None:
+            leg["margin"] = asked.margin
+        index = self.oracle.contract.call.latest()[0] if price is None else to_integer(price, WAD, "price")
+        when = self.chain.timestamp if time is None else to_seconds(time, "time")
+        told = lens.call.quoteFill(*origin, leg, index, when)
         refusal = None
         try:
-            self.contract.call.requestOpen(owner, [leg | {"margin": told.margin}], low, high, sender=owner)
+            self.contract.call.requestOpen(owner, [leg], low, high, sender=owner)
         except Revert as revert:
             refusal = revert
-        return Quote(refusal, to_decimal(told.premium, WAD), *map(self.token.amount, told[1:]))
+        amount, edge = self.token.amount, told.low if leg["size"] > 0 else told.high
+        return Quote(
+            refusal=refusal,
+            premium=to_decimal(told.premium, WAD),
+            fill=to_decimal(told.entry, WAD),
+            open_fee=amount(told.openFee),
+            keeper_fee=amount(told.keeperFee),
+            margin=amount(told.margin),
+            reserve=amount(told.reserve),
+            liquidation_price=None if (told.low, told.high) == (0, HIGHEST) else to_decimal(edge, WAD),
+            largest_loss=amount(leg["margin"]),
+            smallest_margin=amount(asked.margin),
+            lowest_reserve=amount(asked.lowestReserve),
+            highest_reserve=amount(asked.highestReserve),
+            highest_open_fee=amount(asked.openFee),
+            highest_keeper_fee=amount(asked.keeperCap),
+            free_liquidity=amount(asked.freeLiquidity),
+        )
+
+    def _usual_reserve(self, size: Number, margin: Number, band: Band, series: int) -> Decimal:
+        """As much as the margin, within the market's bounds; without a margin as much as the smallest."""
+        leg = Leg(size, margin, 0, series=series).encoded(self.token.decimals)
+        asked = self.need_lens().call.quoteOpen(*self.need_origin(), leg, *self.band(band))
+        wanted = leg["margin"] or asked.margin
+        return self.token.amount(min(max(wanted, asked.lowestReserve), asked.highestReserve))
 
     def band(self, band: Band) -> tuple[int, int]:
         """A band as the contract takes it."""
         low, high = band
         return to_integer(low, WAD, "lowest price"), to_integer(high, WAD, "highest price")
 
-    def near(self) -> tuple[int, int]:
-        """The band around the newest price."""
+    def _near(self) -> Band:
+        """The band around the newest price, whole in the last of 18 decimals."""
         price = self.oracle.latest().price
-        # Whole in the last of 18 decimals.
-        low, high = (int((price * (1 + side)).scaleb(WAD)) for side in (-NEAR, NEAR))
+        low, high = (to_decimal(int((price * (1 + side)).scaleb(WAD)), WAD) for side in (-NEAR, NEAR))
         return low, high
+
+    # ---------------------------------------------------------------- its positions
+
+    def positions(self, from_block: int = 0) -> list[Position]:
+        """Those that are pending or open, of requests from a block on, oldest first.
+
+        One question for the events, and one for each position of which a part has ended. A public node may want a
+        `from_block` that is not too long ago.
+        """
+        events = self.contract.events("OpenRequested", "OrderVoided", "Exited", from_block=from_block)
+        asked = [self.position(event.args.position) for event in events if event.name == "OpenRequested"]
+        touched = {event.args.position for event in events if event.name != "OpenRequested"}
+        return [
+            position
+            for position in asked
+            if position.address not in touched or self.contract.call.positionOf(position.address).status != Status.NONE
+        ]
 
     # ---------------------------------------------------------------- upkeep
 
     def execute(self, position: AddressLike, *, proof: bytes | None = None, sender: AddressLike = None) -> Outcome:
         """Carries out the order of a position at its first price, or voids it: the answer says which, and why.
 
-        Finds the proof itself. Raises PriceNotThereYet before there is such a price, NoOrder.
+        Finds the proof itself. Raises PriceNotThereYet before there is such a price, NoOrder, UnknownPosition,
+        QuorumNotShown, LookupError where the feeds are not known.
         """
         if proof is None:
             proof = self.oracle.prove(lambda proof: self.contract.call.execute(position, proof))
@@ -172,16 +258,21 @@ class Market:
         return next(event for event in told if isinstance(event, Outcome))
 
     def liquidate(self, positions: Iterable[AddressLike], *, sender: AddressLike = None) -> list[Exited]:
-        """Liquidates what is liquidatable at the newest price, skips the rest."""
-        return self._exits(self.contract.send.liquidate(list(positions), sender=sender))
+        """Liquidates what is liquidatable at the newest price, skips the rest; for no positions nothing is sent.
+
+        Raises the oracle's refusals while there is no valid price.
+        """
+        listed = list(positions)
+        return self._exits(self.contract.send.liquidate(listed, sender=sender)) if listed else []
 
     def close_at_reserve(self, position: AddressLike, *, sender: AddressLike = None) -> Exited:
         """Closes a position whose gain has reached its reserve. Raises ReserveNotReached, OrderDue, PriceNotLater."""
         return self._exits(self.contract.send.closeAtReserve(position, sender=sender))[0]
 
     def settle(self, positions: Iterable[AddressLike], *, sender: AddressLike = None) -> list[Exited | OrderVoided]:
-        """Ends positions of an expired series or an ended market at the final price, skips the rest."""
-        told = self.told(self.contract.send.settle(list(positions), sender=sender))
+        """Ends positions of an expired series or an ended market at the final price, skips the rest; as `liquidate`."""
+        listed = list(positions)
+        told = self.told(self.contract.send.settle(listed, sender=sender)) if listed else []
         return [event for event in told if isinstance(event, Exited | OrderVoided)]
 
     def unhealthy(self, positions: Iterable[Position]) -> list[Position]:

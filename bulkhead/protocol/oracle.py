@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from bulkhead.chain import Address, Chain, Contract, Receipt, Revert
+from bulkhead.chain import Address, Chain, Contract, Revert
 from bulkhead.chain.base import AddressLike
 from bulkhead.model.oracles.oracle import encode_proof
 from bulkhead.protocol.errors import PriceNotThereYet, ProofInvalid, QuorumNotShown, TypedContract
-from bulkhead.protocol.units import WAD, short, to_decimal
+from bulkhead.protocol.events import OracleEvent
+from bulkhead.protocol.units import WAD, short, to_datetime, to_decimal
 
 #: No round has this id: with it a contract answers what time it wants a price after.
 NO_ROUND = encode_proof(0)
@@ -22,10 +24,10 @@ MOST_ROUNDS = 1 << 32
 
 
 class IndexPrice(NamedTuple):
-    """A price of the underlying in collateral, and its time in unix seconds."""
+    """A price of the underlying in collateral, tokens per unit, and its time."""
 
     price: Decimal
-    time: int
+    time: datetime
 
 
 class Oracle:
@@ -67,16 +69,17 @@ class Oracle:
     def latest(self) -> IndexPrice:
         """The newest price. Raises PriceStale, PriceInvalid, PriceJumped, PriceDisputed, InGrace, OracleEnded."""
         index, time = self.contract.call.latest()
-        return IndexPrice(to_decimal(index, WAD), time)
+        return IndexPrice(to_decimal(index, WAD), to_datetime(time))
 
     def final(self) -> IndexPrice | None:
         """The one price left after the end; None before it."""
         ended, index, time = self.contract.call.finalPrice()
-        return IndexPrice(to_decimal(index, WAD), time) if ended else None
+        return IndexPrice(to_decimal(index, WAD), to_datetime(time)) if ended else None
 
-    def check_outage(self, *, sender: AddressLike = None) -> Receipt:
-        """Starts, clears or completes the clock of an outage. Anyone may."""
-        return self.contract.send.checkOutage(sender=sender)
+    def check_outage(self, *, sender: AddressLike = None) -> OracleEvent | None:
+        """Starts, clears or completes the clock of an outage, and says which; None: it stays as it is. Anyone may."""
+        told = OracleEvent.of(self.contract.send.checkOutage(sender=sender).events, self.address, WAD)
+        return told[0] if told else None
 
     def prove(self, execution: Callable[[bytes], Any]) -> bytes:
         """The proof that an execution takes, which is only simulated here.
@@ -88,7 +91,7 @@ class Oracle:
             execution(NO_ROUND)
             return NO_ROUND  # a pool in which nothing is open needs no proof
         except (ProofInvalid, PriceNotThereYet) as refused:
-            after = int(refused.after_time)
+            after = int(refused.values.afterTime)
         if not self.feeds:
             raise LookupError(f"The feeds of {self!r} are not known, so that no proof can be found: pass proof=.")
         refusal: Revert | None = None
@@ -120,14 +123,16 @@ class Oracle:
             return None
         if not others:
             return encode_proof(first.id)
-        clock = self.contract.call.clock()
-        phases = clock.phases if first.observed > clock.since else clock.before
+        return encode_proof(first.id, self.rounds_by(first.observed, others))
+
+    def rounds_by(self, time: int, others: Sequence[Feed | None]) -> tuple[int, ...]:
+        """Of each other feed its last round on chain by a time; 0 for None, a source that is not Chainlink's."""
+        phases = self.contract.call.phasesAt(time)
         places = [*range(self.contract.call.validators()), LEG]
-        rounds = [
-            feed.last_by(phases >> 16 * place & 0xFFFF, first.observed)
+        return tuple(
+            0 if feed is None else feed.last_by(phases >> 16 * place & 0xFFFF, time)
             for place, feed in zip(places, others, strict=False)
-        ]
-        return encode_proof(first.id, tuple(rounds))
+        )
 
     def __repr__(self) -> str:
         return f"<Oracle at {short(self.address)}>"

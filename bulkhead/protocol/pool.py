@@ -30,7 +30,11 @@ class Exit(NamedTuple):
 
 
 class Pool:
-    """The pool of a market. Amounts are whole tokens, shares whole shares; senders are as the chain's."""
+    """The pool of a market: an ERC-4626 vault whose exits are by request.
+
+    Amounts are whole tokens, shares whole shares. Senders are as the chain's: None is its first account. Every refusal
+    is an exception of `bulkhead.protocol.errors`.
+    """
 
     def __init__(self, chain: Chain, address: AddressLike, token: Token, oracle: Oracle) -> None:
         self.chain, self.token, self.oracle = chain, token, oracle
@@ -87,27 +91,31 @@ class Pool:
     # ---------------------------------------------------------------- in and out
 
     def deposit(self, assets: Number, *, sender: AddressLike = None, receiver: AddressLike = None) -> Decimal:
-        """Brings tokens, at once; gives the shares. The sender must have approved the pool."""
+        """Brings tokens, at once; gives the shares. The sender must have approved the pool.
+
+        Raises the oracle's refusals while there is no valid price and something is open, ERC20InsufficientAllowance,
+        ERC20InsufficientBalance, ERC4626ExceededMaxDeposit.
+        """
         owner = self._sender(sender)
-        receipt = self.contract.send.deposit(self.token.units(assets, "assets"), receiver or owner, sender=owner)
+        receipt = self.contract.send.deposit(self.token.units(assets, "assets"), receiver or owner, sender=sender)
         return self._shares(self._own(receipt, "Deposit").shares)
 
     def mint(self, shares: Number, *, sender: AddressLike = None, receiver: AddressLike = None) -> Decimal:
-        """Brings what so many shares cost, at once; gives the tokens."""
+        """Brings what so many shares cost, at once; gives the tokens. The sender must have approved the pool."""
         owner = self._sender(sender)
-        receipt = self.contract.send.mint(self._units(shares), receiver or owner, sender=owner)
+        receipt = self.contract.send.mint(self._units(shares), receiver or owner, sender=sender)
         return self.token.amount(self._own(receipt, "Deposit").assets)
 
     def redeem(self, shares: Number, *, sender: AddressLike = None, receiver: AddressLike = None) -> Decimal:
         """Gives shares back at once, while nothing is open; gives the tokens. Raises ExitByRequest."""
         owner = self._sender(sender)
-        receipt = self._of_shares.send.redeem(self._units(shares), receiver or owner, owner, sender=owner)
+        receipt = self._of_shares.send.redeem(self._units(shares), receiver or owner, owner, sender=sender)
         return self.token.amount(self._own(receipt, "Withdraw").assets)
 
     def withdraw(self, assets: Number, *, sender: AddressLike = None, receiver: AddressLike = None) -> Decimal:
         """Takes tokens out at once, while nothing is open; gives the shares it cost. Raises ExitByRequest."""
         owner, units = self._sender(sender), self.token.units(assets, "assets")
-        receipt = self._of_shares.send.withdraw(units, receiver or owner, owner, sender=owner)
+        receipt = self._of_shares.send.withdraw(units, receiver or owner, owner, sender=sender)
         return self._shares(self._own(receipt, "Withdraw").shares)
 
     def request_redeem(self, shares: Number, *, sender: AddressLike = None) -> int:
@@ -129,10 +137,10 @@ class Pool:
         )
         return [event for event in told if isinstance(event, ExitPaid | ExitRenewed | ExitKept)]
 
-    def claim_exit(self, to: AddressLike = None, *, sender: AddressLike = None) -> Receipt:
-        """Pays what the token once refused, to where its owner directs it. Raises NothingToRedeem."""
-        owner = self._sender(sender)
-        return self.contract.send.claimExit(to or owner, sender=owner)
+    def claim_exit(self, to: AddressLike = None, *, sender: AddressLike = None) -> Decimal:
+        """Pays what the token once refused, to where its owner directs it; gives the tokens. Raises NothingToRedeem."""
+        receipt = self.contract.send.claimExit(to or self._sender(sender), sender=sender)
+        return self.token.amount(receipt.events_of("Transfer", self.token.address)[0].args.value)
 
     # ---------------------------------------------------------------- numbers
 

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bulkhead.build import artifacts
-from bulkhead.chain import Abi, Chain, LocalChain, to_address
+from bulkhead.chain import Abi, Chain, DecodingError, LocalChain, Web3Chain, connect, to_address
 from bulkhead.protocol.config import MarketTerms
 from bulkhead.protocol.market import Market, Origin
 from bulkhead.protocol.operators import Operators
 from bulkhead.protocol.oracle import Oracle
-from bulkhead.protocol.units import Number
+from bulkhead.protocol.units import Number, to_datetime
 
 if TYPE_CHECKING:
     from bulkhead.protocol.local import LocalProtocol
+    from bulkhead.protocol.options import OptionTerms
+
+
+class WrongDeployment(ValueError):
+    """The deployment that a script names is none, is not complete, or stands on another chain."""
 
 
 class Protocol:
     """A deployment on a chain; `markets` by name.
 
-    Protocol.local()                a chain of one's own with mock token and feeds, ready to trade
-    Protocol.at(chain, "FILE")      what a deployment record says
+    Protocol.local()                      a chain of one's own with mock token and feeds, ready to trade
+    Protocol.connect(provider, "FILE")    what a deployment record says
     """
 
     def __init__(self, chain: Chain, markets: Mapping[str, Market]) -> None:
@@ -31,20 +37,44 @@ class Protocol:
         self.markets = dict(markets)
 
     @classmethod
-    def at(cls, chain: Chain, addresses: str | Path | Mapping[str, Any]) -> Protocol:
-        """What stands on a chain already.
+    def connect(
+        cls, provider: Any, deployment: str | Path | Mapping[str, Any], accounts: Iterable[Any] = ()
+    ) -> Protocol:
+        """What stands on a chain already. Nothing is sent.
 
-        `addresses` is a deployment record's file, or {"markets": {NAME: {"market": ADDRESS, "oracle": ADDRESS}}}. Each
-        market may name more: "feeds" (the primary first), without which no proof can be found; "operators"; "lens";
-        "factory" and "config", what the market was created by and from, without which there are no quotes.
-        Raises ValueError where a market is incomplete, or there is none.
+        provider    a URL, a web3 provider, a Web3, a provider of ape, or a chain: see `bulkhead.chain.connect`
+        deployment  the file that `bulkhead deploy` has written, or {"chain_id": ID, "markets": {NAME: {"market":
+                    ADDRESS, "oracle": ADDRESS}}}. Each market may name more: "feeds" (the primary first), without which
+                    no proof can be found; "operators"; "lens", without which a position's state is not known;
+                    "factory" and "config", what the market was created by and from, without which there are no quotes
+        accounts    private keys or eth_account accounts; with a provider of ape, accounts of ape
+
+        Raises WrongDeployment, NodeUnreachable, NoContract where nothing stands at a market's address.
         """
-        content = json.loads(Path(addresses).read_text()) if isinstance(addresses, str | Path) else addresses
-        if not isinstance(content, Mapping) or not content.get("markets"):
-            raise ValueError(f"{addresses} names no markets: is the deployment complete?")
-        markets = {name: _recorded(content, name) | parts for name, parts in content["markets"].items()}
+        chain = connect(provider, accounts)
+        content = _read(deployment) if isinstance(deployment, str | Path) else deployment
+        name = str(deployment) if isinstance(deployment, str | Path) else "the deployment"
+        if (
+            not isinstance(content, Mapping)
+            or not isinstance(content.get("markets"), Mapping)
+            or not content["markets"]
+        ):
+            raise WrongDeployment(f"{name} names no markets: is the deployment complete?")
+        _same_chain(chain, content, name)
+        try:
+            markets = {market: _recorded(content, market) | parts for market, parts in content["markets"].items()}
+        except (KeyError, TypeError, ValueError, LookupError, DecodingError):
+            raise WrongDeployment(f"{name} is no deployment record of this version.") from None
         chain.register(*artifacts().values())
-        return cls(chain, {name: _market(chain, name, parts) for name, parts in markets.items()})
+        return cls(chain, {market: _market(chain, market, parts) for market, parts in markets.items()})
+
+    #: As it was called before; the keeper's command still says it.
+    at = connect
+
+    @property
+    def now(self) -> datetime:
+        """The time of the latest block."""
+        return to_datetime(self.chain.timestamp)
 
     @staticmethod
     def local(
@@ -54,17 +84,19 @@ class Protocol:
         liquidity: Number = 1_000_000,
         decimals: int = 6,
         terms: MarketTerms | None = None,
+        options: OptionTerms | None = None,
     ) -> LocalProtocol:
         """Deploys on a chain of one's own, by default in this process: a market for each price (ETH at 2,000).
 
         liquidity  tokens that a provider puts into each pool
         decimals   of the mock token
         terms      of every market; the shipped ones by default
+        options    of a market of options beside each, on a feed that speaks every minute: "ETH options"
         """
         from bulkhead.chain import RevmChain
         from bulkhead.protocol.local import LocalProtocol
 
-        return LocalProtocol(chain or RevmChain(), prices or {"ETH": 2_000}, liquidity, decimals, terms)
+        return LocalProtocol(chain or RevmChain(), prices or {"ETH": 2_000}, liquidity, decimals, terms, options)
 
     def market(self, name: str | None = None) -> Market:
         """A market by name; without one the only market. Raises LookupError that says which there are."""
@@ -76,6 +108,25 @@ class Protocol:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} with {', '.join(self.markets)}>"
+
+
+def _read(file: str | Path) -> Any:
+    try:
+        return json.loads(Path(file).read_text())
+    except OSError as error:
+        raise WrongDeployment(f"{file} cannot be read: {error.strerror}.") from None
+    except ValueError:
+        raise WrongDeployment(f"{file} is no deployment record: name what `bulkhead deploy` has written.") from None
+
+
+def _same_chain(chain: Chain, content: Mapping[str, Any], name: str) -> None:
+    wanted = content.get("chain_id", chain.chain_id)
+    if wanted != chain.chain_id:
+        raise WrongDeployment(f"{name} is of chain {wanted}, and the node of chain {chain.chain_id}.")
+    if not isinstance(chain, Web3Chain) or "genesis" not in content:
+        return
+    if content["genesis"] != chain.rpc("eth_getBlockByNumber", "0x0", False)["hash"]:
+        raise WrongDeployment(f"{name} is of another chain {wanted}: the node's has another first block.")
 
 
 def _recorded(content: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -96,7 +147,7 @@ def _recorded(content: Mapping[str, Any], name: str) -> dict[str, Any]:
 def _market(chain: Chain, name: str, parts: Mapping[str, Any]) -> Market:
     for part in ("market", "oracle"):
         if part not in parts:
-            raise ValueError(f"The addresses of market {name} lack its {part}.")
+            raise WrongDeployment(f"The addresses of market {name} lack its {part}.")
     oracle = Oracle(chain, parts["oracle"], parts.get("feeds", ()))
     operators = Operators(chain, parts["operators"]) if "operators" in parts else None
     origin = Origin(to_address(parts["factory"]), parts["config"]) if {"factory", "config"} <= set(parts) else None

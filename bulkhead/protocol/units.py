@@ -1,7 +1,8 @@
 """Human numbers at the door, integers behind it.
 
 In go Decimals, whole ints or decimal strings; out come Decimals. Both ways are exact: what does not fit is refused,
-never rounded. A field of an error or an event says its unit in its type: `margin: Tokens` is a Decimal.
+never rounded. Times come out as datetimes in UTC; in go datetimes with a time zone, or unix seconds. A field of an
+error or an event says its unit in its type: `margin: Tokens` is a Decimal, `expiry: Time` a datetime.
 """
 
 from __future__ import annotations
@@ -9,12 +10,19 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from enum import IntEnum
 from typing import Annotated, Any, NamedTuple
 
 Number = Decimal | int | str
+Moment = datetime | int
+
+#: What stands for every later time: no clock reads it.
+END_OF_TIME = datetime.max.replace(microsecond=0, tzinfo=UTC)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST = (END_OF_TIME - _EPOCH) // timedelta(seconds=1)
 
 WAD = 18
 """Decimals of prices, sizes and rates."""
@@ -55,6 +63,25 @@ def to_decimal(raw: int, decimals: int) -> Decimal:
     """An integer of units of 10 ** -decimals; exact, whatever the context's precision, without zeros at the end."""
     text = f"{Decimal(f'{raw}e-{decimals}'):f}"
     return Decimal(text.rstrip("0").rstrip(".") if "." in text else text)
+
+
+def to_datetime(seconds: int) -> datetime:
+    """Unix seconds as a datetime in UTC; beyond the year 9999, the end of it."""
+    return min(_EPOCH + timedelta(seconds=min(seconds, _LAST)), END_OF_TIME)
+
+
+def to_seconds(moment: Moment, what: str) -> int:
+    """A datetime, or unix seconds, as unix seconds. Raises TypeError for others, ValueError for what is not exact.
+
+    A datetime without a time zone is refused, because nobody can tell whose clock it means; so is a part of a second.
+    """
+    if isinstance(moment, datetime):
+        if moment.tzinfo is None:
+            raise ValueError(f"{what} is {moment} without a time zone: add tzinfo=UTC.")
+        if moment.microsecond:
+            raise ValueError(f"{what} is {moment}: blocks count whole seconds.")
+        return (moment - _EPOCH) // timedelta(seconds=1)
+    return to_integer(moment, 0, what)
 
 
 def plain(value: Decimal) -> str:
@@ -104,7 +131,7 @@ def _percent(raw: int, _: int | None) -> str:
 
 def _moment(raw: int, _: int | None) -> str:
     # Beyond the year 5138 no clock was meant.
-    return f"{datetime.fromtimestamp(raw, UTC):%Y-%m-%d %H:%M:%S} UTC" if raw < 10**11 else "the end of time"
+    return f"{to_datetime(raw):%Y-%m-%d %H:%M:%S} UTC" if raw < 10**11 else "the end of time"
 
 
 def _word(raw: bytes, _: int | None) -> str:
@@ -138,8 +165,8 @@ Multiple = Price
 Rate = Annotated[Decimal, Unit(_wad, _percent)]
 #: A checksummed address; as text shortened.
 Account = Annotated[str, Unit(lambda raw, _: raw, lambda raw, _: short(raw))]
-#: Unix seconds; as text a date.
-Time = Annotated[int, Unit(lambda raw, _: raw, _moment)]
+#: A moment in UTC; as text a date.
+Time = Annotated[datetime, Unit(lambda raw, _: to_datetime(raw), _moment)]
 #: Id of a feed's round, its phase << 64 plus its number.
 RoundId = Annotated[int, Unit(lambda raw, _: raw, lambda raw, _: f"{raw & 2**64 - 1} of phase {raw >> 64}")]
 #: A short text in a bytes32.

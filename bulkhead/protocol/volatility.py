@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from bulkhead.chain import Address, Chain, Receipt
+from bulkhead.chain import Address, Chain
 from bulkhead.chain.base import AddressLike
 from bulkhead.protocol.errors import TypedContract
+from bulkhead.protocol.events import Skipped, Updated
 from bulkhead.protocol.oracle import Oracle
-from bulkhead.protocol.units import WAD, short, to_decimal
+from bulkhead.protocol.units import WAD, short, to_datetime, to_decimal
 
 
 class Due(NamedTuple):
-    """The next grid point: is it to be updated, or to be skipped, and its time in unix seconds."""
+    """The next grid point: is it to be updated, or to be skipped, and its time."""
 
     update: bool
     skip: bool
-    time: int
+    time: datetime
 
 
 class Volatility:
@@ -50,20 +52,22 @@ class Volatility:
     def due(self) -> Due:
         """What upkeep there is."""
         due = self.contract.call.due()
-        return Due(due.isDue, due.expired, due.time)
+        return Due(due.isDue, due.expired, to_datetime(due.time))
 
-    def update(self, proof: bytes | None = None, *, sender: AddressLike = None) -> Receipt:
-        """Takes the next grid point's price. Anyone may.
+    def update(self, proof: bytes | None = None, *, sender: AddressLike = None) -> Updated:
+        """Takes the next grid point's price; passes it over where that is disputed or invalid. Anyone may.
 
         Raises PriceNotThereYet, ProofInvalid, PointExpired, and whatever else the oracle raises.
         """
         if proof is None:
             proof = self.oracle.prove(lambda tried: self.contract.call.update(tried))
-        return self.contract.send.update(proof, sender=sender)
+        (told,) = Updated.of(self.contract.send.update(proof, sender=sender).events, self.address, WAD)
+        return told
 
-    def skip(self, *, sender: AddressLike = None) -> Receipt:
+    def skip(self, *, sender: AddressLike = None) -> Skipped:
         """Gives up a grid point that nobody proved in its life. Anyone may. Raises PointNotExpired."""
-        return self.contract.send.skip(sender=sender)
+        (told,) = Skipped.of(self.contract.send.skip(sender=sender).events, self.address, WAD)
+        return told
 
     def __repr__(self) -> str:
         return f"<Volatility at {short(self.address)}>"

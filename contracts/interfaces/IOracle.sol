@@ -36,6 +36,8 @@ interface IOracle {
     error NotPulled(uint256 source);
     /// @notice The native value sent is not the fee.
     error FeeDiffers(uint256 sent, uint256 fee);
+    /// @notice A source could not be given the gas that it may need: it would be taken for silent.
+    error GasTooLow(uint256 left, uint256 needed);
     /// @notice A setting of the constructor is out of its range.
     error SettingInvalid(bytes32 setting, uint256 value);
 
@@ -67,10 +69,11 @@ interface IOracle {
     function latest() external view returns (uint256 index, uint256 time);
 
     /// @notice Starts, clears or completes the clock of an outage. Anyone may call it, at any time.
-    /// @dev Started when there is no valid price, which also records the last undisputed one; cleared by a valid price observed after
-    /// the start. Complete after the limit if the primary was silent throughout, or if somebody called at least every eighth of the
-    /// limit and no valid price was there; otherwise it starts anew. The silence of a source that is only pulled proves nothing. Also
-    /// follows the proxies of validators and of the second leg to a new phase.
+    /// @dev First it follows the proxies of validators and of the second leg to a new phase: until then `latest` takes them for
+    /// silent, so that liquidation does not go on where closing could not. Started when there is no valid price, which also records
+    /// the last undisputed one that a bounded search finds; cleared by a valid price observed after the start. Complete after the limit if the primary was silent throughout, or if somebody called at least every eighth of the
+    /// limit and no valid price was there; otherwise it starts anew. The silence of a source that is only pulled proves nothing.
+    /// Reverts for lack of gas (`GasTooLow`), never because of what a source does.
     function checkOutage() external returns (bool ended);
 
     /// @notice After the end: the last undisputed index and its time, the same for every position of every market on this oracle.

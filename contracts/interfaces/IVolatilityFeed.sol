@@ -79,6 +79,9 @@ interface IVolatilityFeed {
     /// @notice The largest of the three.
     function highest() external view returns (uint256);
 
+    /// @notice Both volatilities, the last good price (rounded to 43 bits; 0 before the first) and the time of its grid point.
+    function observed() external view returns (uint256 fast, uint256 slow, uint256 price, uint256 time);
+
     /// @notice Everything that is remembered.
     function state() external view returns (VolatilityState memory);
 }

@@ -11,9 +11,8 @@ library Exponential {
     /// @notice e ** -x, off by less than 1e-25; 0 from x = 63 on.
     /// @dev x = n ln 2 + y, 0 <= y < ln 2; e ** -y = 1 - y + y ** 2 / 2! - ..., at most 27 terms.
     function decay(uint256 x) internal pure returns (uint256) {
-        uint256 n = x / LN_2;
-        if (n > 90) return 0;
         unchecked {
+            uint256 n = x / LN_2;
             uint256 y = x - n * LN_2;
             uint256 sum;
             uint256 term = ONE;

@@ -5,7 +5,7 @@ import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {IDepthFeed} from "../interfaces/IDepthFeed.sol";
 import {IOracle} from "../interfaces/IOracle.sol";
 import {TickPrice} from "../libraries/TickPrice.sol";
-import {Feed} from "../oracles/ChainlinkSource.sol";
+import {Feed, SourceConfig} from "../oracles/Source.sol";
 import {UniswapSource} from "../oracles/UniswapSource.sol";
 
 /// @title The depth of a Uniswap v3 pool around its price, averaged over a window.
@@ -34,13 +34,15 @@ contract DepthFeed is IDepthFeed {
     uint256 private immutable FACTOR;
 
     /// @param inverted false: token0 is the underlying and token1 the collateral; true: the other way round
-    /// @param blockTime see UniswapSource.Config
+    /// @param blockTime see SourceConfig
     constructor(address pool, uint32 window, bool inverted, uint32 blockTime, uint256 band) {
         if (band == 0 || band > ONE) revert IOracle.SettingInvalid("band", band);
+        SourceConfig memory config;
+        (config.at, config.heartbeat, config.inverted) = (pool, window, inverted);
+        (config.remember, config.blockTime, config.largest) = (window, blockTime, type(uint128).max);
         // A depth needs no bounds.
         // slither-disable-next-line unused-return
-        (Feed feed,) =
-            UniswapSource.pin(UniswapSource.Config(pool, window, inverted, window, blockTime, 0, type(uint128).max));
+        (Feed feed,) = UniswapSource.pin(config);
         (BAND, FEED) = (band, feed);
         FACTOR = (Math.sqrt(ONE * (ONE + band)) - ONE) * 10 ** (18 - feed.otherDecimalsOf());
     }
@@ -50,7 +52,7 @@ contract DepthFeed is IDepthFeed {
         (bool shown, int256 tick, uint256 secondsPerLiquidity) = FEED.means(0);
         if (!shown || secondsPerLiquidity == 0) return 0;
         // 128 bits of liquidity, 64 + 96 of the root, 120 of the factor: nothing overflows.
-        uint256 liquidity = Math.min((FEED.windowOf() << 128) / secondsPerLiquidity, type(uint128).max);
+        uint256 liquidity = Math.min((FEED.heartbeat() << 128) / secondsPerLiquidity, type(uint128).max);
         uint256 amount = Math.mulDiv(liquidity, TickPrice.at(tick >> 1, ROOT_SCALE), ROOT_SCALE);
         return Math.mulDiv(amount, FACTOR, ONE);
     }

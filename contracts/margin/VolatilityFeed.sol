@@ -29,6 +29,8 @@ contract VolatilityFeed is IVolatilityFeed {
     uint256 private constant MANTISSA = 43;
     /// @dev Of the ramped volatility, as it is stored.
     uint256 private constant UNIT = 1e12;
+    /// @dev Units that the ramp lifts the floor by in an interval, at least: of them an update may lose one.
+    uint256 private constant STEPS = 10;
 
     IOracle public immutable ORACLE;
     uint256 public immutable INTERVAL;
@@ -49,7 +51,7 @@ contract VolatilityFeed is IVolatilityFeed {
         if (s.fastTime < s.interval) revert ParameterInvalid("fastTime", s.fastTime);
         if (s.slowTime <= s.fastTime || s.slowTime > 10 * YEAR) revert ParameterInvalid("slowTime", s.slowTime);
         if (s.maxReturn == 0 || s.maxReturn > 10 * ONE) revert ParameterInvalid("maxReturn", s.maxReturn);
-        if (s.ramp == 0 || s.ramp > 10 * ONE) revert ParameterInvalid("ramp", s.ramp);
+        if (s.ramp > 10 * ONE) revert ParameterInvalid("ramp", s.ramp);
         if (s.floor == 0 || s.floor % UNIT != 0) revert ParameterInvalid("floor", s.floor);
         if (s.start < s.floor || s.start > 10 * ONE) revert ParameterInvalid("start", s.start);
         (ORACLE, INTERVAL, LIFE) = (IOracle(s.oracle), s.interval, s.life);
@@ -57,6 +59,9 @@ contract VolatilityFeed is IVolatilityFeed {
         FAST_DECAY = (s.interval * Exponential.ONE / s.fastTime).decay();
         SLOW_DECAY = (s.interval * Exponential.ONE / s.slowTime).decay();
         RAMP_DECAY = (uint256(Logarithm.ln(ONE + s.ramp, ONE)) / 1 hours).decay();
+        if (s.floor * Exponential.ONE / RAMP_DECAY.power(s.interval) < s.floor + STEPS * UNIT) {
+            revert ParameterInvalid("ramp", s.ramp);
+        }
         VolatilityState memory first;
         first.fast = first.slow = (s.start * s.start << FRACTION) / ONE ** 2;
         _advance(first, block.timestamp / s.interval + 1, s.start);
@@ -100,12 +105,12 @@ contract VolatilityFeed is IVolatilityFeed {
 
     /// @inheritdoc IVolatilityFeed
     function fast() external view returns (uint256) {
-        return _rootUp(state().fast);
+        return _rootUp(_word & MAX_VARIANCE);
     }
 
     /// @inheritdoc IVolatilityFeed
     function slow() external view returns (uint256) {
-        return _rootUp(state().slow);
+        return _rootUp(_word >> 54 & MAX_VARIANCE);
     }
 
     /// @inheritdoc IVolatilityFeed
@@ -117,6 +122,13 @@ contract VolatilityFeed is IVolatilityFeed {
     function highest() external view returns (uint256) {
         VolatilityState memory s = state();
         return Math.max(_rootUp(Math.max(s.fast, s.slow)), _ramped(s));
+    }
+
+    /// @inheritdoc IVolatilityFeed
+    function observed() external view returns (uint256, uint256, uint256, uint256) {
+        VolatilityState memory s = state();
+        uint256 price = _price(s);
+        return (_rootUp(s.fast), _rootUp(s.slow), price, price != 0 ? (s.next - s.gap) * INTERVAL : 0);
     }
 
     /// @inheritdoc IVolatilityFeed
@@ -136,7 +148,7 @@ contract VolatilityFeed is IVolatilityFeed {
     function _count(VolatilityState memory s, uint256 index) private view {
         unchecked {
             if (s.price != 0) {
-                uint256 r = PositionMath.abs(Logarithm.ln(index, (s.price >> 7) << (s.price & 127)));
+                uint256 r = PositionMath.abs(Logarithm.ln(index, _price(s)));
                 uint256 square = Math.min(r * r / ONE / s.gap, MAX_RETURN * MAX_RETURN); // 36 decimals
                 uint256 scale = INTERVAL * ONE ** 2;
                 uint256 variance = ((square * YEAR << FRACTION) + scale / 2) / scale;
@@ -149,6 +161,10 @@ contract VolatilityFeed is IVolatilityFeed {
         }
     }
 
+    function _price(VolatilityState memory s) private pure returns (uint256) {
+        return (s.price >> 7) << (s.price & 127);
+    }
+
     /// @dev Saturates where the lane ends, at a volatility of 1,131 %.
     function _mixed(uint256 variance, uint256 decay, uint256 sample) private pure returns (uint256) {
         unchecked {
@@ -157,7 +173,8 @@ contract VolatilityFeed is IVolatilityFeed {
         }
     }
 
-    /// @dev Goes on to another grid time; the ramp goes on from where it is. Rounded down, so that it never rises faster than it may.
+    /// @dev Goes on to another grid time; the ramp goes on from where it is. Rounded down, so that it never rises faster than it may:
+    /// with every update it loses a unit at most, and there is one an interval.
     function _advance(VolatilityState memory s, uint256 next, uint256 ramped_) private {
         unchecked {
             if (next * INTERVAL > block.timestamp) s.phase = ORACLE.commitment();

@@ -18,8 +18,9 @@ struct VolatilityRate {
 
 /// @param volatility an IVolatilityFeed, @param depth an IDepthFeed; zero where there is none
 /// @param horizon seconds within which a position is closed
-/// @param impact what the initial rate rises by for a notional as large as the depth, 1e18 = 100 %
-/// @param openInterest what it rises by for an open interest as large as the depth, or as the pool's capital where there is no depth
+/// @param impact what the initial requirement rises by for a notional as large as the depth, where nothing is open, 1e18 = 100 %
+/// @param openInterest what the rate rises by for an open interest as large as the depth, or as the pool's capital where there is no
+/// depth
 /// @param decimals of the token that the pool counts in
 struct VolatilityMarginTerms {
     address volatility;
@@ -36,7 +37,10 @@ struct VolatilityMarginTerms {
 /// @title Rates of notional that follow the market: with volatility, and to open also with size and open interest.
 /// @notice maintenance, target: clamp(z x ramped volatility x sqrt(horizon), floor, cap) x notional.
 /// initial: the larger of floor x notional and the integral over the notional of min(cap, z x highest volatility x sqrt(horizon) +
-/// open interest term + 2 x impact x notional / depth): so it is convex, and never above cap x notional. Requirements are rounded up.
+/// (openInterest x open interest + 2 x impact x side) / depth), where open interest and side, what is open in the trade's direction,
+/// grow with the trade: so it is convex, never above cap x notional, and slices cost what the whole costs, each executed before the
+/// next is committed. A model is not shown what is pending: legs of an order, and orders committed before, do not count.
+/// A position that margin is taken out of is part of what is open, and counts as one more on top. Requirements are rounded up.
 contract VolatilityMargin is IMarginModel {
     uint256 private constant ONE = 1e18;
     /// @dev By so much at least target and maintenance differ, so that no rounding makes them equal.
@@ -57,6 +61,8 @@ contract VolatilityMargin is IMarginModel {
     uint256 public immutable MAINTENANCE_Z;
     uint256 public immutable MAINTENANCE_FLOOR;
     uint256 public immutable MAINTENANCE_CAP;
+    /// @dev What the initial rate rises by over a notional as large as what it is held against.
+    uint256 private immutable SLOPE;
     /// @dev From token units to 18 decimals.
     uint256 private immutable SCALE;
 
@@ -85,6 +91,7 @@ contract VolatilityMargin is IMarginModel {
         (VOLATILITY, DEPTH) = (IVolatilityFeed(t.volatility), IDepthFeed(t.depth));
         ROOT_HORIZON = Math.sqrt(Math.ceilDiv(t.horizon * ONE ** 2, 365 days), Math.Rounding.Ceil);
         (IMPACT, OPEN_INTEREST, SCALE) = (t.impact, t.openInterest, 10 ** (18 - t.decimals));
+        SLOPE = t.openInterest + 2 * t.impact;
         (INITIAL_Z, INITIAL_FLOOR, INITIAL_CAP) = (i.z, i.floor, i.cap);
         (TARGET_Z, TARGET_FLOOR, TARGET_CAP) = (g.z, g.floor, g.cap);
         (MAINTENANCE_Z, MAINTENANCE_FLOOR, MAINTENANCE_CAP) = (m.z, m.floor, m.cap);
@@ -94,10 +101,10 @@ contract VolatilityMargin is IMarginModel {
     /// @inheritdoc IMarginModel
     function initial(Snapshot calldata state, uint256, int256 size) external view returns (uint256) {
         uint256 notional = _notional(state.index, size);
-        uint256 depth = _depth();
+        uint256 against = _against(state);
         uint256 rate = PositionMath.mulUp(_overHorizon(VOLATILITY.highest()), INITIAL_Z, ONE);
-        rate = Math.min(rate + _openInterestUp(state, depth), INITIAL_CAP);
-        uint256 required = PositionMath.mulUp(notional, rate, ONE) + _impactUp(notional, INITIAL_CAP - rate, depth);
+        rate = Math.min(rate + _crowdingUp(state, size > 0 ? state.long : state.short, against), INITIAL_CAP);
+        uint256 required = PositionMath.mulUp(notional, rate, ONE) + _ownUp(notional, INITIAL_CAP - rate, against);
         return Math.max(required, PositionMath.mulUp(notional, INITIAL_FLOOR, ONE));
     }
 
@@ -110,25 +117,25 @@ contract VolatilityMargin is IMarginModel {
         return (PositionMath.mulUp(notional, rate, ONE), PositionMath.mulUp(notional, target, ONE));
     }
 
-    /// @dev What is known of it, at most 2 ** 128, so that products fit.
-    function _depth() private view returns (uint256) {
-        return address(DEPTH) == address(0) ? 0 : Math.min(DEPTH.depth(), type(uint128).max);
+    /// @dev What there is to trade against: the depth, at most 2 ** 128, so that products fit, or the pool's capital.
+    function _against(Snapshot calldata state) private view returns (uint256) {
+        if (address(DEPTH) == address(0)) return (state.reserved + state.idle) * SCALE;
+        return Math.min(DEPTH.depth(), type(uint128).max);
     }
 
-    /// @dev Where nothing is known to trade against, the whole cap.
-    function _openInterestUp(Snapshot calldata state, uint256 depth) private view returns (uint256) {
-        if (OPEN_INTEREST == 0) return 0;
-        uint256 against = address(DEPTH) == address(0) ? (state.reserved + state.idle) * SCALE : depth;
+    /// @dev What the rate has risen by before this trade. Where nothing is known to trade against, the whole cap.
+    function _crowdingUp(Snapshot calldata state, uint256 side, uint256 against) private view returns (uint256) {
+        if (SLOPE == 0) return 0;
         if (against == 0) return INITIAL_CAP;
-        return
-            PositionMath.mulUp(PositionMath.mulUp(state.long + state.short, state.index, ONE), OPEN_INTEREST, against);
+        uint256 weighted = (state.long + state.short) * OPEN_INTEREST + side * 2 * IMPACT;
+        return PositionMath.mulUp(weighted, state.index, against * ONE);
     }
 
-    /// @dev The integral from 0 to notional of min(room, 2 x impact x x / depth).
-    function _impactUp(uint256 notional, uint256 room, uint256 depth) private view returns (uint256) {
-        if (IMPACT == 0) return 0;
-        uint256 reach = room * depth / (2 * IMPACT); // notional from which each unit more pays the cap
-        if (notional < reach) return Math.mulDiv(IMPACT * notional, notional, depth * ONE, Math.Rounding.Ceil);
+    /// @dev What it rises by with the trade itself: the integral from 0 to notional of min(room, SLOPE x x / against).
+    function _ownUp(uint256 notional, uint256 room, uint256 against) private view returns (uint256) {
+        if (SLOPE == 0) return 0;
+        uint256 reach = room * against / SLOPE; // notional from which each unit more pays the cap
+        if (notional < reach) return Math.mulDiv(SLOPE * notional, notional, 2 * against * ONE, Math.Rounding.Ceil);
         return PositionMath.mulUp(room, 2 * notional - reach, 2 * ONE);
     }
 

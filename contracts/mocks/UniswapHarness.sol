@@ -3,7 +3,7 @@ pragma solidity ^0.8.28;
 
 import {IDepthFeed} from "../interfaces/IDepthFeed.sol";
 import {TickPrice} from "../libraries/TickPrice.sol";
-import {Bounds, Feed} from "../oracles/ChainlinkSource.sol";
+import {Bounds, Feed, SourceConfig} from "../oracles/Source.sol";
 import {UniswapSource} from "../oracles/UniswapSource.sol";
 
 /// @title UniswapSource and TickPrice from outside; and a witness that tells what they say in the midst of a transaction.
@@ -13,14 +13,14 @@ contract UniswapHarness {
 
     function tell(Feed feed, Bounds bounds, uint256 time) external {
         (bool shown, uint256 index) = UniswapSource.asOf(feed, bounds, time);
-        emit Told(shown, index, UniswapSource.current(feed, bounds));
+        emit Told(shown, index, current(feed, bounds));
     }
 
     function tellDepth(IDepthFeed feed) external {
         emit ToldDepth(feed.depth());
     }
 
-    function pin(UniswapSource.Config calldata config) external view returns (Feed, Bounds) {
+    function pin(SourceConfig calldata config) external view returns (Feed, Bounds) {
         return UniswapSource.pin(config);
     }
 
@@ -28,8 +28,8 @@ contract UniswapHarness {
         return UniswapSource.asOf(feed, bounds, time);
     }
 
-    function current(Feed feed, Bounds bounds) external view returns (uint256) {
-        return UniswapSource.current(feed, bounds);
+    function current(Feed feed, Bounds bounds) public view returns (uint256 index) {
+        (, index) = UniswapSource.asOf(feed, bounds, block.timestamp);
     }
 
     function means(Feed feed, uint256 ago) external view returns (bool, int256, uint256) {

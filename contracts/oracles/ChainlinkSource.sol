@@ -2,7 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {IOracle} from "../interfaces/IOracle.sol";
-import {Bounds, Feed, Round, SourceConfig, read} from "./Source.sol";
+import {Bounds, Feed, Round, SourceConfig, Walk, read} from "./Source.sol";
 
 /// @title One Chainlink feed behind its proxy, read without ever reverting because of what the feed does.
 /// @notice A round's id is its phase << 64 plus its number within the phase. It has two times:
@@ -12,9 +12,6 @@ import {Bounds, Feed, Round, SourceConfig, read} from "./Source.sol";
 ///   change, while an older observation may still arrive.
 /// @dev Relied upon for safety: within a phase `transmitted` never falls (it is the block's time), and a finished round never changes.
 library ChainlinkSource {
-    /// @dev Rounds that a search without a proof looks at.
-    uint256 internal constant WALK = 32;
-
     bytes4 private constant LATEST = 0xfeaf968c; // latestRoundData()
     bytes4 private constant ROUND = 0x9a6fc8f5; // getRoundData(uint80)
     bytes4 private constant PHASE = 0x58303b10; // phaseId()
@@ -46,6 +43,11 @@ library ChainlinkSource {
 
     /// @notice The newest round.
     function newest(Feed feed, Bounds bounds) internal view returns (Round memory r) {
+        loadNewest(feed, bounds, r);
+    }
+
+    /// @notice The same into a round that the caller has made: to make another at each return would cost users a hundred gas apiece.
+    function loadNewest(Feed feed, Bounds bounds, Round memory r) internal view {
         _load(r, feed, bounds, LATEST, 0);
     }
 
@@ -109,42 +111,59 @@ library ChainlinkSource {
             last.index = 0;
             return (false, last);
         }
-        _expire(feed, last, time);
+        if (_isSilent(feed, last, time)) last.index = 0;
         shown = true;
     }
 
-    /// @notice The same without a proof, by walking back from the newest round; an empty one where that takes too long.
-    function findAsOf(Feed feed, Bounds bounds, uint256 phase_, uint256 time)
+    /// @notice The newest round's index; 0 where it is invalid or older than the heartbeat, or of another phase.
+    function current(Feed feed, Bounds bounds, uint256 phase_) internal view returns (uint256 index) {
+        Round memory last;
+        loadNewest(feed, bounds, last);
+        if (last.id >> 64 == phase_ && !_isSilent(feed, last, block.timestamp)) index = last.index;
+    }
+
+    /// @notice The round before where a walk stands, an empty one where the walk is over.
+    function peek(Feed feed, Bounds bounds, Walk memory walk) internal view returns (Round memory before) {
+        if (walk.isOver()) return before;
+        uint256 gasBefore = gasleft();
+        before = preceding(feed, bounds, walk.at);
+        walk.gasUsed += gasBefore - gasleft();
+    }
+
+    /// @notice Goes on to it.
+    function back(Feed feed, Bounds bounds, Walk memory walk) internal view {
+        walk.at = peek(feed, bounds, walk);
+        ++walk.steps;
+    }
+
+    /// @notice The same without a proof, by walking on back to the last round on chain at or before `time`. Its index is 0 where
+    /// the walk is over before, where it was invalid or older than the heartbeat, or where another phase is in use now.
+    function find(Feed feed, Bounds bounds, Walk memory walk, uint256 phase_, uint256 time)
         internal
         view
-        returns (Round memory none)
+        returns (uint256 index)
     {
-        Round memory last = newest(feed, bounds);
-        if (last.id >> 64 != phase_) return none;
-        for (uint256 i; i < WALK && last.observed != 0; ++i) {
-            if (last.transmitted <= time) {
-                _expire(feed, last, time);
-                return last;
-            }
-            last = preceding(feed, bounds, last);
+        if (walk.steps == 0) {
+            loadNewest(feed, bounds, walk.at);
+            walk.steps = 1;
         }
+        while (walk.at.transmitted > time) {
+            back(feed, bounds, walk);
+        }
+        if (walk.at.id >> 64 == phase_ && !_isSilent(feed, walk.at, time)) index = walk.at.index;
     }
 
-    /// @notice The newest round; its index is 0 where it is invalid or older than the heartbeat.
-    function current(Feed feed, Bounds bounds) internal view returns (Round memory last) {
-        _load(last, feed, bounds, LATEST, 0);
-        _expire(feed, last, block.timestamp);
-    }
-
-    /// @notice Of an L2's uptime feed: is the sequencer up, and since when; a feed that does not answer is down.
-    function uptime(address proxy) internal view returns (bool up, uint256 since) {
+    /// @notice Reverts while an L2's sequencer is down, or up for less than a grace. Its uptime feed answers 0 for up, and `startedAt`
+    /// says since when; one that does not answer is down.
+    function requireUp(address proxy, uint256 grace) internal view {
         (bool ok, uint256[5] memory word) = read(proxy, LATEST, 0, 160);
-        since = word[2];
-        up = ok && word[1] == 0 && since != 0 && since <= block.timestamp;
+        uint256 since = word[2];
+        if (!ok || word[1] != 0 || since == 0 || since > block.timestamp) revert IOracle.InGrace(type(uint256).max);
+        if (block.timestamp - since < grace) revert IOracle.InGrace(since + grace);
     }
 
-    function _expire(Feed feed, Round memory last, uint256 time) private pure {
-        if (last.observed == 0 || time - last.transmitted > feed.heartbeat()) last.index = 0;
+    function _isSilent(Feed feed, Round memory last, uint256 time) private pure returns (bool) {
+        return last.observed == 0 || time - last.transmitted > feed.heartbeat();
     }
 
     /// @dev No proof, and why: none can exist yet, or this is not it.
@@ -159,7 +178,6 @@ library ChainlinkSource {
         if (uint64(id) != 0 && id <= type(uint80).max) _load(r, feed, bounds, ROUND, id);
     }
 
-    /// @dev Into a round that the caller has made: to make another at each return would cost users a hundred gas apiece.
     function _load(Round memory r, Feed feed, Bounds bounds, bytes4 selector, uint256 id) private view {
         (bool ok, uint256[5] memory word) = read(feed.at(), selector, id, 160);
         r.id = selector == LATEST ? word[0] : id;

@@ -43,23 +43,32 @@ struct OracleSettings {
 uint256 constant ONE = 1e18;
 
 using {check} for OracleSettings global;
+using {composed} for Composition global;
+
+/// @dev The primary's price over the second leg's, or times it, rounded down; 0 where the leg has none, or it is out of range.
+function composed(Composition composition, uint256 own, uint256 leg) pure returns (uint256 index) {
+    // slither-disable-next-line incorrect-equality
+    if (leg == 0) return 0;
+    index = composition == Composition.Divide ? own * ONE / leg : own * leg / ONE;
+    if (index > type(uint128).max) return 0;
+}
 
 /// @dev Reverts with the first setting out of its range.
 function check(OracleSettings memory s) pure {
     uint256 n = s.validators.length;
-    bool composed = s.composition != Composition.None;
+    bool hasLeg = s.composition != Composition.None;
     if (s.base == 0) revert IOracle.SettingInvalid("base", 0);
     if (s.quote == 0) revert IOracle.SettingInvalid("quote", 0);
     // The mean of a pool has no first observation after a time: it can be taken at any time.
     if (s.primary.kind == Kind.Uniswap) revert IOracle.CannotBePrimary(uint256(Kind.Uniswap));
-    if (composed && s.leg.kind != Kind.Chainlink) revert IOracle.SettingInvalid("leg", uint256(s.leg.kind));
-    if (n > (composed ? 2 : 4) || n % 2 == 1 || (n == 0 && s.primary.kind != Kind.Chainlink)) {
+    if (hasLeg && s.leg.kind != Kind.Chainlink) revert IOracle.SettingInvalid("leg", uint256(s.leg.kind));
+    if (n > (hasLeg ? 2 : 4) || n % 2 == 1 || (n == 0 && s.primary.kind != Kind.Chainlink)) {
         revert IOracle.SettingInvalid("validators", n);
     }
     if (n == 0 ? s.quorum != 0 : s.quorum == 0 || s.quorum >= n) revert IOracle.SettingInvalid("quorum", s.quorum);
     if (s.deviation >= ONE) revert IOracle.SettingInvalid("deviation", s.deviation);
     if (n != 0 && (s.spread == 0 || s.spread >= ONE)) revert IOracle.SettingInvalid("spread", s.spread);
-    if ((n == 0 || composed) && (s.jumpLimit == 0 || s.jumpLimit >= ONE)) {
+    if ((n == 0 || hasLeg) && (s.jumpLimit == 0 || s.jumpLimit >= ONE)) {
         revert IOracle.SettingInvalid("jumpLimit", s.jumpLimit);
     }
     if (s.maxAge == 0) revert IOracle.SettingInvalid("maxAge", 0);

@@ -74,9 +74,9 @@ library PythSource {
     }
 
     /// @notice The price stored in Pyth, as a round.
-    function newestPulled(Feed feed, Bounds bounds) internal view returns (Round memory r) {
+    function loadStored(Feed feed, Bounds bounds, Round memory r) internal view {
         (bool ok, uint256[5] memory word) = read(feed.at(), PRICE, Bounds.unwrap(bounds), 128);
-        if (!ok || word[3] > block.timestamp) return r;
+        if (!ok || word[3] > block.timestamp) return;
         r.answer = int256(word[0]);
         r.observed = r.transmitted = word[3];
         r.index = _index(feed, r.answer, word[1], int256(word[2]));

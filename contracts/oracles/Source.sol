@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
+import {IOracle} from "../interfaces/IOracle.sol";
+
 /// @notice What a source is. Chainlink pushes rounds, a price of Pyth is pulled on chain by whoever needs it, Uniswap averages a pool.
 enum Kind {
     Chainlink,
@@ -53,13 +55,28 @@ struct Round {
     uint256 transmitted;
 }
 
+/// @notice How far a search without proofs has gone back through the rounds of a source.
+/// @param at where it stands; an empty round at its end
+/// @param steps rounds looked at
+/// @param gasUsed by what the source was asked
+struct Walk {
+    Round at;
+    uint256 steps;
+    uint256 gasUsed;
+}
+
 uint256 constant COMPOSED = 1 << 199;
 
-/// @dev More than any feed needs. A caller cannot starve a feed into silence: all but 1/64 of the gas goes along, and
-/// what would be left of it could not finish the call.
-uint256 constant FEED_GAS = 200_000;
+/// @dev More than any feed needs; and what must be there before, so that a call can have it.
+uint256 constant FEED_GAS = 100_000;
+uint256 constant FEED_FLOOR = 120_000;
+
+/// @dev A walk ends after so many rounds, or when its source has burnt so much: what one burns is not taken from another.
+uint256 constant WALK = 32;
+uint256 constant WALK_GAS = 400_000;
 
 using {at, heartbeat, kind, isPush, isComposed} for Feed global;
+using {isOver} for Walk global;
 
 function at(Feed feed) pure returns (address) {
     return address(uint160(Feed.unwrap(feed)));
@@ -82,11 +99,22 @@ function isComposed(Feed feed) pure returns (bool) {
     return Feed.unwrap(feed) & COMPOSED != 0;
 }
 
-/// @dev A call whose result is copied up to 160 bytes only, and that never reverts; `ok` needs `size` of them.
+function isOver(Walk memory walk) pure returns (bool) {
+    return walk.steps >= WALK || walk.gasUsed >= WALK_GAS;
+}
+
+/// @dev Whoever sends too little gas must not turn an answer into silence. A call gets all but 1/64 of what there is; what it leaves
+/// is enough to get to the next one, or to the end.
+function requireGas(uint256 floor) view {
+    if (gasleft() < floor) revert IOracle.GasTooLow(gasleft(), floor);
+}
+
+/// @dev A call whose result is copied up to 160 bytes only; `ok` needs `size` of them. Reverts for lack of gas and nothing else.
 function read(address target, bytes4 selector, uint256 argument, uint256 size)
     view
     returns (bool ok, uint256[5] memory word)
 {
+    requireGas(FEED_FLOOR);
     assembly ("memory-safe") {
         mstore(0x00, selector)
         mstore(0x04, argument)

@@ -3,7 +3,7 @@ pragma solidity ^0.8.28;
 
 import {IOracle} from "../interfaces/IOracle.sol";
 import {TickPrice} from "../libraries/TickPrice.sol";
-import {Bounds, Feed} from "./ChainlinkSource.sol";
+import {Bounds, Feed, Kind, SourceConfig, requireGas} from "./Source.sol";
 
 /// @title The time-weighted price of one Uniswap v3 pool, read without ever reverting because of what the pool does.
 /// @notice A **validator**: of any past time that the pool remembers it says the mean over the window before, the same
@@ -14,30 +14,12 @@ import {Bounds, Feed} from "./ChainlinkSource.sol";
 /// it moves by d x s / window. The price is the geometric mean, rounded down to a whole tick (0.01 %).
 /// @dev Relied upon for safety: the pool's code is Uniswap's, so that its cumulative values at a past time never change.
 library UniswapSource {
-    /// @param window seconds that a price is the mean of
-    /// @param inverted false: the price of token0 in token1; true: of token1 in token0
-    /// @param remember seconds back from now that the pool must know of: the longest that a price may take to be asked for, and
-    /// the window before
-    /// @param blockTime least seconds between two blocks (Ethereum 12; 1 where blocks come faster). A pool notes one observation
-    /// a block at most, so a ring of n of them reaches back (n - 1) x blockTime at least, whoever trades in every block.
-    /// @param smallest at or below it an index is invalid, 18 decimals
-    /// @param largest at or above it an index is invalid
-    struct Config {
-        address pool;
-        uint32 window;
-        bool inverted;
-        uint32 remember;
-        uint32 blockTime;
-        uint128 smallest;
-        uint128 largest;
-    }
-
-    /// @dev The kind of source in a `Feed`, above the address (160 bits) and the window in seconds (32). Then, from bit 208 on,
-    /// each in 8 bits: is the price that of token1, the underlying's decimals, the other token's.
-    uint256 private constant KIND = 2 << 200;
+    /// @dev In a `Feed` the heartbeat is the window. From bit 208 on, each in 8 bits: is the price that of token1, the underlying's
+    /// decimals, the other token's.
     uint256 private constant INVERTED = 1 << 208;
-    /// @dev Three times what a ring of 65,535 observations takes. See ChainlinkSource: a caller cannot starve it into silence.
-    uint256 private constant READ_GAS = 500_000;
+    /// @dev Three times what a ring of 65,535 observations takes.
+    uint256 private constant READ_GAS = 250_000;
+    uint256 private constant READ_FLOOR = 280_000;
 
     bytes4 private constant OBSERVE = 0x883bdbfd; // observe(uint32[])
     bytes4 private constant SLOT0 = 0x3850c7bd; // slot0()
@@ -46,24 +28,26 @@ library UniswapSource {
     bytes4 private constant DECIMALS = 0x313ce567; // decimals()
 
     /// @notice Checks a configuration against the pool and pins its tokens' decimals.
-    function pin(Config memory c) internal view returns (Feed feed, Bounds) {
-        if (c.window == 0) revert IOracle.SettingInvalid("window", 0);
-        if (c.remember < c.window) revert IOracle.SettingInvalid("remember", c.remember);
+    /// @dev A pool notes one observation a block at most, so a ring of n of them reaches back (n - 1) x blockTime at least, whoever
+    /// trades in every block.
+    function pin(SourceConfig memory c) internal view returns (Feed feed, Bounds) {
+        if (c.heartbeat == 0) revert IOracle.SettingInvalid("window", 0);
+        if (c.remember < c.heartbeat) revert IOracle.SettingInvalid("remember", c.remember);
         if (c.blockTime == 0) revert IOracle.SettingInvalid("blockTime", 0);
         if (c.largest <= c.smallest) revert IOracle.SettingInvalid("largest", c.largest);
-        (bool ok, uint256[8] memory word) = _read(c.pool, abi.encodeWithSelector(SLOT0), 224);
-        if (!ok) revert IOracle.SettingInvalid("pool", uint160(c.pool));
+        (bool ok, uint256[8] memory word) = _read(c.at, abi.encodeWithSelector(SLOT0), 224);
+        if (!ok) revert IOracle.SettingInvalid("pool", uint160(c.at));
         // The slots in use, not those that are only paid for and come into use at the ring's next turn.
         uint256 cardinality = uint16(word[3]);
         if (cardinality * c.blockTime < uint256(c.remember) + c.blockTime) {
             revert IOracle.SettingInvalid("cardinality", cardinality);
         }
-        uint256 underlying = _decimals(c.pool, c.inverted ? TOKEN1 : TOKEN0);
-        uint256 other = _decimals(c.pool, c.inverted ? TOKEN0 : TOKEN1);
+        uint256 underlying = _decimals(c.at, c.inverted ? TOKEN1 : TOKEN0);
+        uint256 other = _decimals(c.at, c.inverted ? TOKEN0 : TOKEN1);
         uint256 facts = (c.inverted ? INVERTED : 0) | underlying << 216 | other << 224;
-        feed = Feed.wrap(uint160(c.pool) | uint256(c.window) << 160 | KIND | facts);
+        feed = Feed.wrap(uint160(c.at) | uint256(c.heartbeat) << 160 | uint256(Kind.Uniswap) << 200 | facts);
         // A full ring may still be too young, and what answers all this may still not observe.
-        (bool shown,,) = means(feed, c.remember - c.window);
+        (bool shown,,) = means(feed, c.remember - c.heartbeat);
         if (!shown) revert IOracle.SettingInvalid("remember", c.remember);
         return (feed, Bounds.wrap(c.smallest | uint256(c.largest) << 128));
     }
@@ -81,11 +65,6 @@ library UniswapSource {
         if (index <= uint128(range) || index >= range >> 128) index = 0;
     }
 
-    /// @notice The index of the window that ends now; 0 where there is none.
-    function current(Feed feed, Bounds bounds) internal view returns (uint256 index) {
-        (, index) = asOf(feed, bounds, block.timestamp);
-    }
-
     /// @notice Of the window that ended `ago` seconds ago: the mean tick of the underlying's price, rounded down, and the seconds
     /// per unit of liquidity, Q128 (the window over it is the harmonic mean of liquidity: whitepaper, sections 5.2 and 5.3).
     function means(Feed feed, uint256 ago)
@@ -94,7 +73,7 @@ library UniswapSource {
         returns (bool shown, int256 tick, uint256 secondsPerLiquidity)
     {
         uint256 word_ = Feed.unwrap(feed);
-        uint256 window_ = windowOf(feed);
+        uint256 window_ = feed.heartbeat();
         if (ago + window_ > type(uint32).max) return (false, 0, 0);
         uint32[] memory times = new uint32[](2);
         (times[0], times[1]) = (uint32(ago + window_), uint32(ago));
@@ -112,10 +91,6 @@ library UniswapSource {
             if (ticks % int256(window_) < 0) --tick;
         }
         shown = tick >= -TickPrice.MAX_TICK && tick <= TickPrice.MAX_TICK;
-    }
-
-    function windowOf(Feed feed) internal pure returns (uint256) {
-        return uint32(Feed.unwrap(feed) >> 160);
     }
 
     /// @notice Of the underlying.
@@ -141,6 +116,7 @@ library UniswapSource {
 
     /// @dev A call whose result is copied up to 256 bytes only; `ok` needs `size` of them.
     function _read(address at, bytes memory data, uint256 size) private view returns (bool ok, uint256[8] memory word) {
+        requireGas(READ_FLOOR);
         assembly ("memory-safe") {
             ok := staticcall(READ_GAS, at, add(data, 0x20), mload(data), word, 0x100)
             ok := and(ok, iszero(lt(returndatasize(), size)))

@@ -7,8 +7,10 @@ import {IFactory} from "../interfaces/IFactory.sol";
 import {IInstrument, Snapshot} from "../interfaces/IInstrument.sol";
 import {ILens} from "../interfaces/ILens.sol";
 import {IMarginModel} from "../interfaces/IMarginModel.sol";
-import {IMarket, Leg, MarketConfig, Position, Status} from "../interfaces/IMarket.sol";
+import {IMarket, Leg, MarketConfig, Order, Position, Status} from "../interfaces/IMarket.sol";
+import {IOracle} from "../interfaces/IOracle.sol";
 import {IPool} from "../interfaces/IPool.sol";
+import {IPositionVault} from "../interfaces/IPositionVault.sol";
 import {Bands} from "../libraries/Bands.sol";
 import {Book, Carry} from "../libraries/Book.sol";
 import {PositionMath, Split} from "../libraries/PositionMath.sol";
@@ -23,19 +25,57 @@ contract Lens is ILens {
     /// @dev An index fits in 112 bits, or no order could name it.
     uint256 private constant HIGHEST = type(uint112).max;
 
+    /// @dev A position that is not open yet, as the market would judge it.
+    struct Draft {
+        Position terms;
+        Carry carry;
+        IInstrument instrument;
+        IMarginModel model;
+        uint256 unit;
+        uint256 time;
+    }
+
+    /// @inheritdoc ILens
+    function stateOf(IMarket market, IOracle oracle, address position)
+        external
+        view
+        returns (PositionState memory state)
+    {
+        state.terms = market.positionOf(position);
+        state.order = market.orderOf(position);
+        (state.owedTrader, state.owedPool) = market.claimable(position);
+        if (state.terms.status != Status.None) state.trader = IPositionVault(position).trader();
+        try oracle.latest() returns (uint256 index, uint256 time) {
+            (state.index, state.time) = (index, time);
+            if (state.terms.status != Status.Open) return state;
+            try market.health(position, index, time) returns (int256 equity, uint256 maintenance, uint256 target) {
+                (state.equity, state.maintenance, state.target) = (equity, maintenance, target);
+            } catch {} // no mark for now
+        } catch {}
+    }
+
     /// @inheritdoc ILens
     function healthyRange(IMarket market, address position) external view returns (uint256 low, uint256 high) {
-        bool long = market.positionOf(position).size > 0;
-        // A long is healthy from some index upwards, a short up to some index: search the edge by halving.
-        (uint256 sick, uint256 well) = long ? (uint256(0), HIGHEST) : (HIGHEST, uint256(0));
-        if (!_healthy(market, position, well)) return (1, 0);
-        if (_healthy(market, position, sick)) return (0, HIGHEST);
+        return _range(abi.encode(market, position), _healthy);
+    }
+
+    /// @dev Health is monotone in the index: healthy from some index upwards (a long, a short put), or up to some index. Searches the
+    /// edge by halving.
+    function _range(bytes memory subject, function(bytes memory, uint256) internal view returns (bool) healthy)
+        private
+        view
+        returns (uint256 low, uint256 high)
+    {
+        bool up = healthy(subject, HIGHEST);
+        // slither-disable-next-line incorrect-equality
+        if (up == healthy(subject, 0)) return up ? (uint256(0), HIGHEST) : (uint256(1), uint256(0));
+        (uint256 sick, uint256 well) = up ? (uint256(0), HIGHEST) : (HIGHEST, uint256(0));
         while ((well > sick ? well - sick : sick - well) > 1) {
             uint256 middle = Math.average(sick, well);
-            if (_healthy(market, position, middle)) well = middle;
+            if (healthy(subject, middle)) well = middle;
             else sick = middle;
         }
-        return long ? (well, HIGHEST) : (0, well);
+        return up ? (well, HIGHEST) : (0, well);
     }
 
     /// @inheritdoc ILens
@@ -48,8 +88,9 @@ contract Lens is ILens {
         uint256 count;
         for (uint256 i; i < positions.length; ++i) {
             if (market.positionOf(positions[i]).status != Status.Open) continue;
-            (int256 equity, uint256 maintenance, uint256 target) = market.health(positions[i], index, time);
-            found[count++] = Health(positions[i], equity, maintenance, target);
+            try market.health(positions[i], index, time) returns (int256 equity, uint256 maintenance, uint256 target) {
+                found[count++] = Health(positions[i], equity, maintenance, target);
+            } catch {} // without a mark it hides no others
         }
         assembly ("memory-safe") {
             mstore(found, count) // shorter, never longer
@@ -67,8 +108,21 @@ contract Lens is ILens {
             Position memory p = market.positionOf(positions[i]);
             if (p.status != Status.Open || time <= p.time) continue;
             // slither-disable-next-line unused-return
-            (int256 equity, uint256 maintenance,) = market.health(positions[i], index, time);
-            if (equity < int256(maintenance)) bitmap[i / 256] |= 1 << (i % 256);
+            try market.health(positions[i], index, time) returns (int256 equity, uint256 maintenance, uint256) {
+                if (equity < int256(maintenance)) bitmap[i / 256] |= 1 << (i % 256);
+            } catch {} // without a mark it hides no others
+        }
+    }
+
+    /// @inheritdoc ILens
+    function statesOf(IMarket market, address[] calldata positions)
+        external
+        view
+        returns (Position[] memory states, Order[] memory orders)
+    {
+        (states, orders) = (new Position[](positions.length), new Order[](positions.length));
+        for (uint256 i; i < positions.length; ++i) {
+            (states[i], orders[i]) = (market.positionOf(positions[i]), market.orderOf(positions[i]));
         }
     }
 
@@ -82,9 +136,7 @@ contract Lens is ILens {
     {
         if (low == 0 || low > high || high > HIGHEST) revert IMarket.BandInvalid(low, high);
         IMarket market = _marketOf(factory, config);
-        uint256 size = PositionMath.abs(leg.size);
-        // The arithmetic is unchecked beyond what a market takes.
-        if (size > uint256(uint64(type(int64).max)) * PositionMath.LOT) revert IMarket.AmountTooLarge(size);
+        uint256 size = _sizeOf(leg);
         uint256 unit = _unit(config);
         uint256 last = IPool(market.pool()).lastIndex();
         quote.lowestReserve = PositionMath.feeUp(config.smallestReserve, size, Math.max(high, last), unit);
@@ -126,6 +178,39 @@ contract Lens is ILens {
             margin = Math.max(margin, required + config.keeperCap + fees);
         }
         return margin;
+    }
+
+    /// @inheritdoc ILens
+    function quoteFill(IFactory factory, MarketConfig calldata config, Leg calldata leg, uint256 index, uint256 time)
+        external
+        view
+        returns (FillQuote memory quote)
+    {
+        IMarket market = _marketOf(factory, config);
+        uint256 size = _sizeOf(leg);
+        if (index > HIGHEST) revert IMarket.AmountTooLarge(index);
+        Draft memory draft;
+        (draft.unit, draft.time) = (_unit(config), time);
+        (draft.instrument, draft.model) = (IInstrument(config.instrument), IMarginModel(config.marginModel));
+        Snapshot memory state = market.snapshotOf(leg.series);
+        (state.reserved, state.idle) = (state.reserved + leg.reserve, Math.saturatingSub(state.idle, leg.reserve));
+        quote.premium = _premium(market, config, state, leg.size);
+        bool long = leg.size > 0;
+        quote.entry = PositionMath.fill(draft.instrument.mark(leg.series, index, time), quote.premium, index, long);
+        quote.openFee = PositionMath.feeUp(config.openFee, size, index, draft.unit);
+        quote.keeperFee = _keeperFee(config, time);
+        quote.margin = Math.saturatingSub(leg.margin, quote.openFee + quote.keeperFee);
+        uint256 most = PositionMath.largestGainDown(leg.size, quote.entry, draft.instrument.cap(leg.series), draft.unit);
+        uint256 value = PositionMath.valueDown(size, index, draft.unit);
+        most = Math.min(most, PositionMath.mulDown(config.largestReserve, value, PositionMath.ONE));
+        quote.reserve = Math.min(leg.reserve, most);
+
+        Position memory p = draft.terms;
+        (p.series, p.size, p.entry, p.margin, p.reserve) =
+        (leg.series, leg.size, quote.entry, quote.margin, quote.reserve);
+        draft.carry = Book.carryAt(market.seriesOf(leg.series).carry, time);
+        (p.funding, p.borrowing) = draft.carry.atEntry(long);
+        (quote.low, quote.high) = _range(abi.encode(draft), _draftHealthy);
     }
 
     /// @inheritdoc ILens
@@ -201,9 +286,30 @@ contract Lens is ILens {
         return 10 ** (36 - IERC20Metadata(config.token).decimals());
     }
 
-    function _healthy(IMarket market, address position, uint256 index) private view returns (bool) {
+    /// @dev The arithmetic is unchecked beyond what a market takes.
+    function _sizeOf(Leg calldata leg) private pure returns (uint256 size) {
+        size = PositionMath.abs(leg.size);
+        if (size > uint256(uint64(type(int64).max)) * PositionMath.LOT) revert IMarket.AmountTooLarge(size);
+    }
+
+    function _healthy(bytes memory subject, uint256 index) private view returns (bool) {
+        (IMarket market, address position) = abi.decode(subject, (IMarket, address));
         // slither-disable-next-line unused-return
         (int256 equity, uint256 maintenance,) = market.health(position, index, block.timestamp);
         return equity >= int256(maintenance);
+    }
+
+    /// @dev The same of what is no position yet, in the market's own order: equity, then what it must be.
+    function _draftHealthy(bytes memory subject, uint256 index) private view returns (bool) {
+        Draft memory draft = abi.decode(subject, (Draft));
+        Position memory p = draft.terms;
+        uint256 mark = draft.instrument.mark(p.series, index, draft.time);
+        int256 equity = int256(p.margin) + PositionMath.gainDown(p.size, p.entry, mark, draft.unit)
+            - draft.carry.carryUp(p, index, draft.unit);
+        // slither-disable-next-line unused-return
+        (uint256 required,) = draft.model.maintenance(p.series, index, mark, p.size);
+        uint256 largestLoss = PositionMath.largestLossDown(p.size, mark, draft.instrument.cap(p.series), draft.unit);
+        required = Math.min(PositionMath.mulUp(required, PositionMath.ONE, draft.unit), largestLoss);
+        return equity >= int256(required);
     }
 }

@@ -163,8 +163,26 @@ def test_initial_margin_rises_with_size_and_open_interest(stormy: StormyWorld) -
     for _ in range(8):
         for size, trader in ((50 * ONE, stormy.other), (-50 * ONE, stormy.trader)):
             stormy.open(size=size, margin=40_000, reserve=60_000, trader=trader)
-    assert not stormy.opens(10 * ONE, 1_600) and stormy.opens(10 * ONE, 3_600)
+    assert not stormy.opens(10 * ONE, 3_000) and stormy.opens(10 * ONE, 3_600)
     assert stormy.required(early) == before and not stormy.liquidated(early)
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_slices_are_asked_what_the_whole_is(stormy: StormyWorld, side: int) -> None:
+    """Rows 13 and 43: ten orders, each executed before the next, need together what one of their size needs."""
+
+    def asked(size: int) -> int:
+        state = stormy.perpetual.market.call.snapshotOf(0)
+        return int(stormy.model.call.initial((state.series, PRICE, *tuple(state)[2:]), PRICE, size))
+
+    whole, slices = asked(500 * side * ONE), []
+    for _ in range(10):
+        slices.append(asked(50 * side * ONE))
+        stormy.open(size=50 * side * ONE, margin=40_000, reserve=60_000)
+    assert sum(slices) >= whole - ONE // 10**6
+    assert slices[-1] > slices[0] * 12 // 10
+    # One order of the whole is taken with just that, and a tenth with a tenth of it no longer.
+    assert not stormy.opens(50 * side * ONE, whole // 10 // ONE)
 
 
 def test_what_nobody_can_trade_is_margined_at_the_cap(stormy: StormyWorld) -> None:

@@ -68,6 +68,7 @@ def test_the_exponential(harness: Contract) -> None:
     @given(st.integers(0, 100 * RAY) | uint(128))
     @example(0)
     @example(63 * RAY)
+    @example(2**256 - 1)
     @example(logarithm.LN_2)
     @example(logarithm.LN_2 - 1)
     def decays(x: int) -> None:

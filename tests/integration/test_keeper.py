@@ -14,6 +14,7 @@ from bulkhead.build import artifacts
 from bulkhead.chain import AnvilChain
 from bulkhead.keeper import Done, Job, Keeper, Settings
 from bulkhead.keeper.follower import Follower
+from bulkhead.keeper.policy import FIRST_EXIT
 from bulkhead.keeper.runner import RETRY
 from bulkhead.protocol import Position, Status
 from bulkhead.protocol.local import LocalProtocol
@@ -184,6 +185,31 @@ def test_a_price_that_goes_away_is_no_position_s_fault(node: Node) -> None:
     assert done(keeper.once(), Job.LIQUIDATE) == {position.address}
 
 
+def test_a_feed_that_dies_is_no_order_s_fault_and_no_exit_s(node: Node) -> None:
+    """It answers nothing in the block in which an order and an exit would have been carried out; then it does again."""
+    node.open(1)
+    node.protocol.set_price(2_000)
+    keeper = node.keeper()
+    keeper.once()
+    position = node.open(1)[0]
+    node.market.pool.request_redeem(1_000, sender=node.protocol.provider)
+    node.protocol.set_price(2_000)
+    node.chain.automine(False)
+    assert keeper.step()[0] == 2
+    feed = node.market.oracle.feeds[0].contract.address
+    code = node.chain.code(feed)
+    node.chain.set_code(feed, bytes.fromhex("5f5ffd"))
+    node.chain.mine(2)  # what a block was is fixed when there is a next one
+    node.chain.set_code(feed, code)
+    node.chain.automine(True)
+    work = keeper.once()
+    assert [one.paid for one in work[:2]] == [0, 0] and {target for one in work[:2] for target in one.missed} == {
+        position.address,
+        FIRST_EXIT,
+    }
+    assert done(work, Job.EXECUTE) == {position.address} and done(work, Job.EXIT) == {FIRST_EXIT}
+
+
 def test_a_trader_who_dodges_costs_gas_once(node: Node) -> None:
     """Margin is added in front of the liquidation. Later it falls due again: this keeper leaves it to another."""
     position = node.open(2)[1]
@@ -206,14 +232,14 @@ def test_a_trader_who_dodges_costs_gas_once(node: Node) -> None:
 def test_a_new_day_has_a_new_budget(node: Node) -> None:
     node.open(3)
     node.protocol.set_price(2_000)
-    one = node.keeper(replace(WORK, daily_budget=3 * 10**14))
+    one = node.keeper(replace(WORK, daily_budget=4 * 10**14))
     first = one.once()
     assert len(done(first, Job.EXECUTE)) < 3
     for _ in range(26):
         node.protocol.wait(3_500)
         node.protocol.set_price(2_000)
     assert len(done(one.once(), Job.EXECUTE)) == 1
-    assert all(work.wei <= 3 * 10**14 for work in first)
+    assert all(work.wei <= 4 * 10**14 for work in first)
 
 
 def test_after_a_kill_it_goes_on_with_what_it_has_sent(node: Node, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ class Fault:
     file     below bulkhead/model/; its text `find`, which stands there once, becomes `replace`
     world    number that the world is drawn from in which it is found quickly
     pooled   whole tokens that each pool begins with
+    options  in a world of options
     """
 
     id: str
@@ -30,6 +31,7 @@ class Fault:
     group: tuple[str, ...] = ()
     world: int | None = None
     pooled: int = POOLED
+    options: bool = False
 
 
 @contextmanager

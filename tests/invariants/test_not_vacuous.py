@@ -10,6 +10,7 @@ import pytest
 
 from bulkhead.fuzz import Difference, Machine, ModelAlone, World
 from bulkhead.fuzz.campaign import history, play
+from bulkhead.fuzz.options import OptionsWorld
 from bulkhead.invariants import SENTENCES
 from tests.invariants.planted import Fault, planted
 
@@ -29,13 +30,14 @@ class Watched(ModelAlone):
 
 
 @lru_cache
-def machine_of(world: int | None) -> Machine:
-    return Machine(Watched(World(world)))
+def machine_of(world: int | None, options: bool) -> Machine:
+    made = OptionsWorld(world) if options else World(world)
+    return made.machine(Watched(made))
 
 
 def first_failure(fault: Fault) -> tuple[int, frozenset[str]]:
     """The number of the first history that goes wrong with a fault, and what breaks in it."""
-    machine = machine_of(fault.world)
+    machine = machine_of(fault.world, fault.options)
     assert isinstance(machine.pair, Watched)
     with planted(fault):
         for number in range(HISTORIES):
@@ -56,5 +58,5 @@ def test_it_breaks_first_and_alone(id: str, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("bulkhead.fuzz.pair.POOLED", fault.pooled)
     number, ids = first_failure(fault)
     assert id in ids and ids <= {id, *fault.group}
-    story = play(machine_of(fault.world), history(SEED, number, LENGTH))
+    story = play(machine_of(fault.world, fault.options), history(SEED, number, LENGTH))
     assert story is None, story

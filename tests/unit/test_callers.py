@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
+from eth_abi import encode
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 from eth_utils import keccak
@@ -34,6 +35,7 @@ CONTRACTS = (
     "VolatilityMargin",
     "Lens",
     "Upkeep",
+    "KeeperAdapter",
 )
 OPEN, CLOSE, RAISE, REMOVE = range(4)  # actions of a grant
 EVERY_ACTION = 0b1111
@@ -101,6 +103,9 @@ class Stage(World):
         self.contracts = {"Market": self.market, "Pool": self.pool, "PositionVault": self.vault}
         self.contracts |= {"Factory": self.factory, "Cradle": self.cradle}
         self.contracts |= {"Operators": self.operators, "Oracle": self.oracle, "Upkeep": deployment.deploy("Upkeep")}
+        config, feeds = self.perpetual.config, [self.feed.proxy.address]
+        adapter = deployment.deploy("KeeperAdapter", self.factory.address, config, feeds, self.provider)
+        self.contracts["KeeperAdapter"] = adapter
         self.volatility = deployment.volatility_feed(self.oracle)
         self.contracts["VolatilityFeed"] = self.volatility
         contract = deployment.deploy("WalletMock")
@@ -357,6 +362,11 @@ def outage_step(s: Stage) -> tuple[str, int, bytes]:
     return s.oracle.address, 0, s.oracle.encode.checkOutage()
 
 
+def work(s: Stage) -> bytes:
+    """What a keeper's network may send: the order that is due."""
+    return encode(["((address,bytes)[],address[])"], [([(s.position, s.proof())], [])])
+
+
 def flow(s: Stage) -> dict[str, Any]:
     """Some tokens of the pool to the keeper."""
     names = (
@@ -424,6 +434,7 @@ ROWS = (
     Row("Oracle.checkOutage", silence, lambda s: (), EVERYBODY),
     Row("Oracle.prove", nothing, lambda s: (0, 1, []), frozenset(), not_pulled),
     Row("Upkeep.run", silence, lambda s: ([outage_step(s)], []), EVERYBODY),
+    Row("KeeperAdapter.performUpkeep", order_due, lambda s: (work(s),), EVERYBODY),
     Row("VolatilityFeed.update", point_due, lambda s: (s.proof(),), EVERYBODY),
     Row("VolatilityFeed.skip", lambda s: s.wait(8 * 3_600), lambda s: (), EVERYBODY),
     Row("Factory.createMarket", nothing, lambda s: ({**s.perpetual.config, "delay": 13},), EVERYBODY),

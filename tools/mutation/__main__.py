@@ -18,7 +18,7 @@ from tools.coverage.__main__ import ELSEWHERE
 from tools.coverage.plugin import lift_limits
 from tools.mutation import switch
 from tools.mutation.choice import Mistake, compiled, find, sample
-from tools.mutation.fuzz import play_histories
+from tools.mutation.fuzz import no_histories, play_histories
 from tools.mutation.hunt import Hunt, Verdict
 from tools.mutation.mutants import Mutant
 from tools.mutation.report import EQUIVALENT, EquivalentsInvalid, Report, read_equivalents
@@ -27,8 +27,8 @@ RESULT = build.ROOT / "benchmarks" / "mutation.json"
 #: Tests of our own tools and of the model run no core, or the fuzzer, which is asked anyway.
 TOOLS = ("tests/unit/mutation", "tests/unit/fuzz", "tests/unit/test_faults.py", "tests/invariants")
 TOOLS += ("tests/differential/test_market.py",)
-TESTS = ["-s", "-n", "0", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
-TESTS += [*(f"--ignore={folder}" for folder in (*ELSEWHERE, *TOOLS)), "tests"]
+PYTEST = ["-s", "-n", "0", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
+PYTEST += [f"--ignore={folder}" for folder in (*ELSEWHERE, *TOOLS)]
 
 MUTANTS, AT_ONCE = 800, 2
 
@@ -59,6 +59,7 @@ class Progress:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.mutation", description=__doc__)
     parser.add_argument("--files", nargs="+", default=[], metavar="NAME", help="only these contracts, as: Market Pool")
+    parser.add_argument("--tests", nargs="+", default=[], metavar="PATH", help="only these tests, and no fuzzer")
     parser.add_argument("--mutants", type=int, default=MUTANTS, metavar="N", help=f"about so many (default: {MUTANTS})")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the choice among all (default: 1)")
     parser.add_argument("--workers", type=int, default=AT_ONCE, metavar="N", help=f"at a time (default: {AT_ONCE})")
@@ -80,9 +81,10 @@ def main() -> int:
     lift_limits()
     switch.install()
     spared = {n for n, mutant in enumerate(mutants, 1) if any(entry.meets(mutant) for entry in argued)}
-    hunt = Hunt(len(mutants), spared, options.workers, play_histories, Progress(mutants, spared).tell)
+    fuzz = no_histories if options.tests else play_histories
+    hunt = Hunt(len(mutants), spared, options.workers, fuzz, Progress(mutants, spared).tell)
     with contextlib.redirect_stdout(io.StringIO()) as output:
-        pytest.main(TESTS, plugins=[hunt])
+        pytest.main([*PYTEST, *(options.tests or ["tests"])], plugins=[hunt])
     if hunt.problem or len(hunt.verdicts) < len(mutants):
         print(f"{output.getvalue()}\n{hunt.problem or 'The tests did not run.'}", file=sys.stderr)
         return 1
@@ -91,7 +93,7 @@ def main() -> int:
     Console().print(report.table())
     for line in [*report.lines(), *report.short()]:
         print(line)
-    if not options.files:
+    if not options.files and not options.tests:
         RESULT.write_text(json.dumps(report.counts(options.seed), indent=2) + "\n")
     return 1 if report.refuted or report.stale or report.short() else 0
 

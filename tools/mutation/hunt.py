@@ -102,7 +102,7 @@ class Hunt:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-        if call.excinfo is not None:
+        if call.excinfo is not None and not call.excinfo.errisinstance(pytest.skip.Exception):
             (self._caught if call.excinfo.errisinstance(SEES) else self._broken).append(item.nodeid)
         return (yield)
 
@@ -138,18 +138,18 @@ class Hunt:
         reach = Reach()
         switch.turn(_FUZZ * RUN)
         for part in (0, 1):
-            began = time.monotonic()
+            began = time.process_time()
             try:
                 self._fuzz(part)
             except SEES as error:
                 there.send(f"The fuzzer fails with no mutant on: {error}")
                 return
-            reach.fuzzing.append(time.monotonic() - began)
+            reach.fuzzing.append(time.process_time() - began)
         for place, (item, following) in enumerate(zip(self._items, [*self._items[1:], None], strict=True)):
-            self._run, began = _TESTS + place, time.monotonic()
+            self._run, began = _TESTS + place, time.process_time()
             switch.turn(self._run * RUN)
             _run(item, following)
-            reach.seconds.append(time.monotonic() - began)
+            reach.seconds.append(time.process_time() - began)
         if failed := self._caught + self._broken:
             there.send(f"Tests fail with no mutant on: {', '.join(failed)}")
             return

@@ -9,8 +9,8 @@ from bulkhead.model.interfaces.oracle import Block
 from bulkhead.model.libraries import tick_price
 from bulkhead.model.oracles import uniswap_source
 from bulkhead.model.oracles.errors import SettingInvalid
+from bulkhead.model.oracles.source import Kind, SourceConfig
 from bulkhead.model.oracles.uniswap_pool import UniswapPool
-from bulkhead.model.oracles.uniswap_source import Config
 
 ONE = 10**18
 ROOT_SCALE = 1 << 96
@@ -26,7 +26,9 @@ class DepthFeed:
         if not 0 < band <= ONE:
             raise SettingInvalid("band", band)
         self.block, self.band = block, band
-        config = Config(pool, window, inverted, window, block_time, 0, _UINT128)
+        config = SourceConfig(
+            Kind.UNISWAP, pool, b"", 0, window, 0, _UINT128, 0, inverted, window, block_time, composed=False
+        )
         self.feed, _ = uniswap_source.pin(config, block.timestamp)
         self._factor = (isqrt(ONE * (ONE + band)) - ONE) * 10 ** (18 - self.feed.other_decimals)
 

@@ -27,6 +27,8 @@ MAX_GAP = 2**14 - 1
 MANTISSA = 43
 #: Of the ramped volatility, as it is stored.
 UNIT = 10**12
+#: Units that the ramp lifts the floor by in an interval, at least: of them an update may lose one.
+STEPS = 10
 
 
 class Primary(Protocol):
@@ -48,7 +50,7 @@ class VolatilityFeed:
             "fastTime": s.fast_time >= s.interval,
             "slowTime": s.fast_time < s.slow_time <= 10 * YEAR,
             "maxReturn": 0 < s.max_return <= 10 * ONE,
-            "ramp": 0 < s.ramp <= 10 * ONE,
+            "ramp": s.ramp <= 10 * ONE,
             "floor": s.floor != 0 and s.floor % UNIT == 0,
             "start": s.floor <= s.start <= 10 * ONE,
         }
@@ -61,6 +63,8 @@ class VolatilityFeed:
         self.fast_decay = exponential.decay(s.interval * RAY // s.fast_time)
         self.slow_decay = exponential.decay(s.interval * RAY // s.slow_time)
         self.ramp_decay = exponential.decay(ln(ONE + s.ramp, ONE) // 3_600)
+        if s.floor * RAY // exponential.power(self.ramp_decay, s.interval) < s.floor + STEPS * UNIT:
+            raise ParameterInvalid("ramp", s.ramp)
         variance = (s.start * s.start << FRACTION) // ONE**2
         self.remembered = VolatilityState(variance, variance)
         self._advance(self.remembered, block.timestamp // s.interval + 1, s.start)
@@ -98,11 +102,11 @@ class VolatilityFeed:
 
     def fast(self) -> int:
         """Of the weighted squares of returns, with the shorter memory."""
-        return self._root_up(self.remembered.fast)
+        return root_up(self.remembered.fast)
 
     def slow(self) -> int:
         """The same with the longer memory."""
-        return self._root_up(self.remembered.slow)
+        return root_up(self.remembered.slow)
 
     def ramped(self) -> int:
         """Follows the larger of both, at most by the ramp."""
@@ -112,13 +116,19 @@ class VolatilityFeed:
         """The largest of the three."""
         return max(self.fast(), self.slow(), self.ramped())
 
+    def observed(self) -> tuple[int, int, int, int]:
+        """Both volatilities, the last good price (0 before the first) and the time of its grid point."""
+        s = self.remembered
+        price = self._price(s)
+        return self.fast(), self.slow(), price, (s.next - s.gap) * self.interval if price else 0
+
     def state(self) -> VolatilityState:
         """Everything that is remembered."""
         return replace(self.remembered)
 
     def _count(self, s: VolatilityState, index: int) -> None:
         if s.price != 0:
-            r = abs(ln(index, s.price >> 7 << (s.price & 127)))
+            r = abs(ln(index, self._price(s)))
             square = min(r * r // ONE // s.gap, self.max_return**2)
             scale = self.interval * ONE**2
             variance = ((square * YEAR << FRACTION) + scale // 2) // scale
@@ -127,6 +137,10 @@ class VolatilityFeed:
         exponent = max(index.bit_length() - MANTISSA, 0)
         s.price = index >> exponent << 7 | exponent
         s.gap = 1
+
+    @staticmethod
+    def _price(s: VolatilityState) -> int:
+        return s.price >> 7 << (s.price & 127)
 
     @staticmethod
     def _mixed(variance: int, decay: int, sample: int) -> int:
@@ -141,16 +155,21 @@ class VolatilityFeed:
         self.remembered = s
 
     def _ramped(self, s: VolatilityState) -> int:
-        target = max(self._root_up(max(s.fast, s.slow)), self.floor)
-        start = s.ramped * UNIT
-        elapsed = self.block.timestamp - ((s.next - 1) * self.interval + s.offset)
-        left = exponential.power(self.ramp_decay, elapsed)
-        if start >= target:
-            return max(target, -(-start * left // RAY))
-        return target if left == 0 else min(target, start * RAY // left)
+        return ramped_at(s, self.floor, self.ramp_decay, self.interval, self.block.timestamp)
 
-    @staticmethod
-    def _root_up(variance: int) -> int:
-        scaled = -(-variance * ONE**2 >> FRACTION)
-        root = isqrt(scaled)
-        return root + (root * root < scaled)
+
+def ramped_at(s: VolatilityState, floor: int, decay: int, interval: int, time: int) -> int:
+    """The ramped volatility at a time, if nothing is updated until then."""
+    target = max(root_up(max(s.fast, s.slow)), floor)
+    start = s.ramped * UNIT
+    left = exponential.power(decay, time - ((s.next - 1) * interval + s.offset))
+    if start >= target:
+        return max(target, -(-start * left // RAY))
+    return target if left == 0 else min(target, start * RAY // left)
+
+
+def root_up(variance: int) -> int:
+    """The volatility of a variance, 18 decimals."""
+    scaled = -(-variance * ONE**2 >> FRACTION)
+    root = isqrt(scaled)
+    return root + (root * root < scaled)

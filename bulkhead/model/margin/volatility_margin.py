@@ -71,15 +71,16 @@ class VolatilityMargin:
             raise ParameterInvalid("decimals", t.decimals)
         self.terms = t
         self.root_horizon = isqrt(-(-t.horizon * ONE**2 // YEAR) - 1) + 1
-        self.scale = 10 ** (18 - t.decimals)
+        self.slope = t.open_interest + 2 * t.impact
+        self.scale: int = 10 ** (18 - t.decimals)
 
     def initial(self, state: Snapshot, mark: int, size: int) -> int:
         """To open, or to take margin out."""
         t = self.terms
-        notional, depth = self._notional(state.index, size), self._depth()
+        notional, against = self._notional(state.index, size), self._against(state)
         rate = mul_div_up(self._over_horizon(t.volatility.highest()), t.initial.z, ONE)
-        rate = min(rate + self._open_interest_up(state, depth), t.initial.cap)
-        required = mul_div_up(notional, rate, ONE) + self._impact_up(notional, t.initial.cap - rate, depth)
+        rate = min(rate + self._crowding_up(state, state.long if size > 0 else state.short, against), t.initial.cap)
+        required = mul_div_up(notional, rate, ONE) + self._own_up(notional, t.initial.cap - rate, against)
         return max(required, mul_div_up(notional, t.initial.floor, ONE))
 
     def maintenance(self, series: int, index: int, mark: int, size: int) -> tuple[int, int]:
@@ -88,25 +89,25 @@ class VolatilityMargin:
         rate, target = self._clamped(deviation, self.terms.maintenance), self._clamped(deviation, self.terms.target)
         return mul_div_up(notional, rate, ONE), mul_div_up(notional, target, ONE)
 
-    def _depth(self) -> int:
-        return 0 if self.terms.depth is None else min(self.terms.depth.depth(), 2**128 - 1)
+    def _against(self, state: Snapshot) -> int:
+        if self.terms.depth is None:
+            return (state.reserved + state.idle) * self.scale
+        return min(self.terms.depth.depth(), 2**128 - 1)
 
-    def _open_interest_up(self, state: Snapshot, depth: int) -> int:
-        t = self.terms
-        if t.open_interest == 0:
+    def _crowding_up(self, state: Snapshot, side: int, against: int) -> int:
+        if self.slope == 0:
             return 0
-        against = (state.reserved + state.idle) * self.scale if t.depth is None else depth
         if against == 0:
-            return t.initial.cap
-        return mul_div_up(mul_div_up(state.long + state.short, state.index, ONE), t.open_interest, against)
+            return self.terms.initial.cap
+        weighted = (state.long + state.short) * self.terms.open_interest + side * 2 * self.terms.impact
+        return mul_div_up(weighted, state.index, against * ONE)
 
-    def _impact_up(self, notional: int, room: int, depth: int) -> int:
-        impact = self.terms.impact
-        if impact == 0:
+    def _own_up(self, notional: int, room: int, against: int) -> int:
+        if self.slope == 0:
             return 0
-        reach = room * depth // (2 * impact)
+        reach = room * against // self.slope
         if notional < reach:
-            return mul_div_up(impact * notional, notional, depth * ONE)
+            return mul_div_up(self.slope * notional, notional, 2 * against * ONE)
         return mul_div_up(room, 2 * notional - reach, 2 * ONE)
 
     def _over_horizon(self, volatility: int) -> int:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from bulkhead.model.oracles.errors import DecimalsDiffer, PriceNotThereYet, ProofInvalid, SettingInvalid, SourceSilent
+from bulkhead.model.oracles.errors import (
+    DecimalsDiffer,
+    InGrace,
+    PriceNotThereYet,
+    ProofInvalid,
+    SettingInvalid,
+    SourceSilent,
+)
 from bulkhead.model.oracles.feed import FeedProxy, RoundData
-from bulkhead.model.oracles.source import Bounds, Feed, Kind, Round, SourceConfig
-
-#: Rounds that a search without a proof looks at.
-WALK = 32
+from bulkhead.model.oracles.source import Bounds, Feed, Kind, Round, SourceConfig, Walk
 
 _UINT64, _UINT80, _UINT128 = (1 << 64) - 1, (1 << 80) - 1, (1 << 128) - 1
 
@@ -39,6 +43,11 @@ def phase(feed: Feed) -> int:
 
 def newest(feed: Feed, bounds: Bounds, now: int) -> Round:
     """The newest round."""
+    return load_newest(feed, bounds, now)
+
+
+def load_newest(feed: Feed, bounds: Bounds, now: int) -> Round:
+    """The same; in Solidity into a round that the caller has made."""
     data = feed.at.latest_round_data()
     return _round(feed, bounds, data, data[0] if data else 0, now)
 
@@ -85,39 +94,46 @@ def as_of(feed: Feed, bounds: Bounds, phase_: int, time: int, id: int, now: int)
     next_ = round(feed, bounds, id + 1, now)
     if time >= now if next_.observed == 0 else next_.transmitted <= time:
         return False, last._replace(index=0)
-    return True, _expired(feed, last, time)
+    return True, last._replace(index=0) if _is_silent(feed, last, time) else last
 
 
-def find_as_of(feed: Feed, bounds: Bounds, phase_: int, time: int, now: int) -> Round:
-    """The same without a proof, by walking back from the newest round; an empty one where that takes too long."""
+def current(feed: Feed, bounds: Bounds, phase_: int, now: int) -> int:
+    """The newest round's index; 0 where it is invalid or older than the heartbeat, or of another phase."""
     last = newest(feed, bounds, now)
-    if last.id >> 64 != phase_:
-        return Round()
-    for _ in range(WALK):
-        if last.observed == 0:
-            break
-        if last.transmitted <= time:
-            return _expired(feed, last, time)
-        last = preceding(feed, bounds, last, now)
-    return Round()
+    return last.index if last.id >> 64 == phase_ and not _is_silent(feed, last, now) else 0
 
 
-def current(feed: Feed, bounds: Bounds, now: int) -> Round:
-    """The newest round; its index is 0 where it is invalid or older than the heartbeat."""
-    return _expired(feed, newest(feed, bounds, now), now)
+def peek(feed: Feed, bounds: Bounds, walk: Walk, now: int) -> Round:
+    """The round before where a walk stands, an empty one where the walk is over."""
+    return Round() if walk.is_over() else preceding(feed, bounds, walk.at, now)
 
 
-def uptime(proxy: FeedProxy, now: int) -> tuple[bool, int]:
-    """Of an L2's uptime feed: is the sequencer up, and since when; a feed that does not answer is down."""
+def back(feed: Feed, bounds: Bounds, walk: Walk, now: int) -> None:
+    """Goes on to it."""
+    walk.at, walk.steps = peek(feed, bounds, walk, now), walk.steps + 1
+
+
+def find(feed: Feed, bounds: Bounds, walk: Walk, phase_: int, time: int, now: int) -> int:
+    """The index of the last round on chain by `time`, walking on back to it; 0: not found, invalid, silent, or another
+    phase is in use now."""
+    if walk.steps == 0:
+        walk.at, walk.steps = newest(feed, bounds, now), 1
+    while walk.at.transmitted > time:
+        back(feed, bounds, walk, now)
+    return walk.at.index if walk.at.id >> 64 == phase_ and not _is_silent(feed, walk.at, time) else 0
+
+
+def require_up(proxy: FeedProxy, grace: int, now: int) -> None:
+    """Raises InGrace while an L2's sequencer is down, or up for less than a grace; who does not answer is down."""
     data = proxy.latest_round_data()
-    if data is None:
-        return False, 0
-    return data[1] == 0 and 0 != data[2] <= now, data[2]
+    if data is None or data[1] != 0 or not 0 != data[2] <= now:
+        raise InGrace(2**256 - 1)
+    if now - data[2] < grace:
+        raise InGrace(data[2] + grace)
 
 
-def _expired(feed: Feed, last: Round, time: int) -> Round:
-    silent = last.observed == 0 or time - last.transmitted > feed.heartbeat
-    return last._replace(index=0) if silent else last
+def _is_silent(feed: Feed, last: Round, time: int) -> bool:
+    return last.observed == 0 or time - last.transmitted > feed.heartbeat
 
 
 def _refuse(feed: Feed, bounds: Bounds, phase_: int, after_time: int, id: int, now: int) -> NoReturn:

@@ -20,6 +20,13 @@ class Composition(IntEnum):
     DIVIDE = 1
     MULTIPLY = 2
 
+    def composed(self, own: int, leg: int) -> int:
+        """The primary's price over the second leg's, or times it, rounded down; 0: no leg's price, or out of range."""
+        if leg == 0:
+            return 0
+        index = own * ONE // leg if self == Composition.DIVIDE else own * leg // ONE
+        return index if index < 2**128 else 0
+
 
 @dataclass(frozen=True)
 class OracleSettings:
@@ -42,16 +49,16 @@ class OracleSettings:
 
     def check(self) -> None:
         """Raises SettingInvalid for the first setting out of its range."""
-        n, composed = len(self.validators), self.composition != Composition.NONE
+        n, has_leg = len(self.validators), self.composition != Composition.NONE
         if not self.base.rstrip(b"\0"):
             raise SettingInvalid("base", 0)
         if not self.quote.rstrip(b"\0"):
             raise SettingInvalid("quote", 0)
         if self.primary.kind == Kind.UNISWAP:
             raise CannotBePrimary(Kind.UNISWAP)
-        if composed and self.leg is not None and self.leg.kind != Kind.CHAINLINK:
+        if has_leg and self.leg is not None and self.leg.kind != Kind.CHAINLINK:
             raise SettingInvalid("leg", self.leg.kind)
-        if n > (2 if composed else 4) or n % 2 == 1 or (n == 0 and self.primary.kind != Kind.CHAINLINK):
+        if n > (2 if has_leg else 4) or n % 2 == 1 or (n == 0 and self.primary.kind != Kind.CHAINLINK):
             raise SettingInvalid("validators", n)
         if (self.quorum != 0) if n == 0 else (self.quorum == 0 or self.quorum >= n):
             raise SettingInvalid("quorum", self.quorum)
@@ -59,7 +66,7 @@ class OracleSettings:
             raise SettingInvalid("deviation", self.deviation)
         if n != 0 and not 0 < self.spread < ONE:
             raise SettingInvalid("spread", self.spread)
-        if (n == 0 or composed) and not 0 < self.jump_limit < ONE:
+        if (n == 0 or has_leg) and not 0 < self.jump_limit < ONE:
             raise SettingInvalid("jumpLimit", self.jump_limit)
         if self.max_age == 0:
             raise SettingInvalid("maxAge", 0)

@@ -50,7 +50,7 @@ def proven(source: int, from_: int, kept: Kept) -> tuple[int, int]:
     return kept.get((source, from_), (0, 0))
 
 
-def newest_pulled(feed: Feed, bounds: Bounds, now: int) -> Round:
+def load_stored(feed: Feed, bounds: Bounds, now: int) -> Round:
     """The price stored in Pyth, as a round."""
     stored = feed.at.get_price_unsafe(bounds.id)
     if stored is None or stored.published > now:

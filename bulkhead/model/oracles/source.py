@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -65,3 +65,19 @@ class Round(NamedTuple):
     index: int = 0  # type: ignore[assignment]  # shadows tuple.index, which nobody needs
     observed: int = 0
     transmitted: int = 0
+
+
+#: Rounds that a walk looks at. On chain it ends, too, when its source has burnt too much gas.
+WALK = 32
+
+
+@dataclass
+class Walk:
+    """How far a search without proofs has gone back: where it stands, and how many rounds it has looked at."""
+
+    at: Round = field(default_factory=Round)
+    steps: int = 0
+
+    def is_over(self) -> bool:
+        """Has it looked at all that it may?"""
+        return self.steps >= WALK

@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from bulkhead.model.libraries import tick_price
 from bulkhead.model.libraries.tick_price import MAX_TICK
 from bulkhead.model.oracles.errors import SettingInvalid
-from bulkhead.model.oracles.source import Bounds
+from bulkhead.model.oracles.source import Bounds, SourceConfig
 from bulkhead.model.oracles.uniswap_pool import UniswapPool
 
 _UINT32 = (1 << 32) - 1
-
-
-@dataclass(frozen=True)
-class Config:
-    """A pool as its oracle is given it; see the Solidity struct."""
-
-    pool: UniswapPool
-    window: int
-    inverted: bool
-    remember: int
-    block_time: int
-    smallest: int
-    largest: int
 
 
 class Feed(NamedTuple):
@@ -37,26 +23,26 @@ class Feed(NamedTuple):
     other_decimals: int
 
 
-def pin(c: Config, now: int) -> tuple[Feed, Bounds]:
+def pin(c: SourceConfig, now: int) -> tuple[Feed, Bounds]:
     """Checks a configuration against the pool and pins its tokens' decimals. Raises SettingInvalid."""
-    if c.window == 0:
+    if c.heartbeat == 0:
         raise SettingInvalid("window", 0)
-    if c.remember < c.window:
+    if c.remember < c.heartbeat:
         raise SettingInvalid("remember", c.remember)
     if c.block_time == 0:
         raise SettingInvalid("blockTime", 0)
     if c.largest <= c.smallest:
         raise SettingInvalid("largest", c.largest)
-    if c.pool.failing:
-        raise SettingInvalid("pool", c.pool.address)
-    if c.pool.cardinality * c.block_time < c.remember + c.block_time:
-        raise SettingInvalid("cardinality", c.pool.cardinality)
-    decimals = c.pool.decimals[::-1] if c.inverted else c.pool.decimals
+    if c.at.failing:
+        raise SettingInvalid("pool", c.at.address)
+    if c.at.cardinality * c.block_time < c.remember + c.block_time:
+        raise SettingInvalid("cardinality", c.at.cardinality)
+    decimals = c.at.decimals[::-1] if c.inverted else c.at.decimals
     for places in decimals:
         if places > 18:
             raise SettingInvalid("decimals", places)
-    feed = Feed(c.pool, c.window, c.inverted, *decimals)
-    if means(feed, c.remember - c.window, now) is None:
+    feed = Feed(c.at, c.heartbeat, c.inverted, *decimals)
+    if means(feed, c.remember - c.heartbeat, now) is None:
         raise SettingInvalid("remember", c.remember)
     return feed, Bounds(c.smallest, c.largest)
 
@@ -68,11 +54,6 @@ def as_of(feed: Feed, bounds: Bounds, time: int, now: int) -> tuple[bool, int]:
         return False, 0
     index = tick_price.at(mean[0], 10 ** (18 + feed.decimals - feed.other_decimals))
     return True, index if bounds.smallest < index < bounds.largest else 0
-
-
-def current(feed: Feed, bounds: Bounds, now: int) -> int:
-    """The index of the window that ends now; 0 where there is none."""
-    return as_of(feed, bounds, now, now)[1]
 
 
 def means(feed: Feed, ago: int, now: int) -> tuple[int, int] | None:

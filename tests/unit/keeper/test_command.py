@@ -52,6 +52,10 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int
     return code, told.err
 
 
+def around(*events: str) -> list[str]:
+    return ["started", *events, "stopped"]
+
+
 def test_it_works_and_says_so_in_json(
     protocol: LocalProtocol, record: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -66,7 +70,7 @@ def test_it_works_and_says_so_in_json(
         assert main([*arguments, "--coin-price", "2000", "--min-profit", "0.1"]) == 0
         assert position.status is Status.OPEN
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [line["event"] for line in lines] == ["would send", "sent", "mined"]
+    assert [line["event"] for line in lines] == [*around("would send"), *around("sent", "mined")]
     assert [line["done"] for line in lines if line["event"] == "mined"] == [[position.address]]
 
 
@@ -80,7 +84,7 @@ def test_without_feeds_it_says_that_nothing_can_be_proven(
         protocol.market().open(1, 1_000, 500, sender=protocol.account("trader", tokens=1_000))
         protocol.set_price(2_000)
         assert main(["keeper", str(record), "--once", "--dry-run", "--state", str(tmp_path)]) == 0
-    (line,) = map(json.loads, capsys.readouterr().out.splitlines())
+    _, line, _ = map(json.loads, capsys.readouterr().out.splitlines())
     assert line["event"] == "not now" and "feeds" in line["why"]
 
 
@@ -90,6 +94,7 @@ def test_without_feeds_it_says_that_nothing_can_be_proven(
         ({"--coin-price": None}, 2, "--coin-price is missing"),
         ({"--coin-price": "much"}, 2, "--coin-price must be a number"),
         ({"--daily-budget": "-1"}, 2, "--daily-budget must be a number"),
+        ({"--replay": "7 6"}, 2, "the earlier one first"),
         ({"--market": "BTC"}, 2, "There is no market BTC"),
         ({"--rpc": "http://127.0.0.1:1"}, 1, "No node answers"),
         ({}, 2, "has nothing to pay gas with"),
@@ -99,7 +104,7 @@ def test_wrong_arguments(
     record: Path, capsys: pytest.CaptureFixture[str], changes: dict[str, str | None], code: int, sentence: str
 ) -> None:
     options = {"--coin-price": "2000", "--once": ""} | changes
-    words = [word for name, value in options.items() if value is not None for word in (name, value) if word]
+    words = [word for name, value in options.items() if value is not None for word in (name, *value.split())]
     told = refusal(capsys, record, *words)
     assert told[0] == code and sentence in told[1] and told[1].count("\n") == 1
 
@@ -144,3 +149,44 @@ def test_nobody_can_sign(record: Path, capsys: pytest.CaptureFixture[str], monke
     monkeypatch.delenv(RPC)
     assert "no node" in refusal(capsys, record, "--coin-price", 1)[1]
     assert "cannot be read" in refusal(capsys, record.parent / "nothing.json", "--coin-price", 1)[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--place", "4/3"], "--place must be as 2/3"),
+        (["--place", "0/3"], "--place must be as 2/3"),
+        (["--place", "second"], "--place must be as 2/3"),
+        (["--bundles"], "name it with --private URL"),
+        (["--upkeep-budget", "-1"], "--upkeep-budget must be a number"),
+    ],
+)
+def test_options_that_do_not_fit(
+    record: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str
+) -> None:
+    code, told = refusal(capsys, record, "--dry-run", *arguments)
+    assert code == 2 and sentence in told and told.count("\n") == 1
+
+
+def test_several_nodes_keys_and_keepers(
+    protocol: LocalProtocol,
+    record: Path,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first node is gone, the first key has no funds, and its keeper is one of two."""
+    monkeypatch.setenv(RPC, f"http://127.0.0.1:1,{protocol.chain.url}")  # type: ignore[attr-defined]
+    monkeypatch.setenv(KEY, f"{SECRET}, 0x{'55' * 32}")
+    with protocol.chain.isolated():
+        trader = protocol.account("trader", tokens=10_000)
+        positions = [protocol.market().open(1, 1_000, 500, sender=trader) for _ in range(8)]
+        protocol.set_price(2_000)
+        protocol.chain.set_balance(Account.from_key("0x" + "55" * 32).address, 10**18)
+        arguments = ["keeper", str(record), "--once", "--coin-price", "2000", "--state", str(tmp_path / "state")]
+        open_ = []
+        for place in ("1/2", "2/2"):
+            assert main([*arguments, "--place", place]) == 0
+            open_.append(sum(position.status is Status.OPEN for position in positions))
+        assert 0 < open_[0] < open_[1] == 8
+    assert capsys.readouterr().err == ""

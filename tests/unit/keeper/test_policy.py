@@ -7,7 +7,20 @@ from typing import Any
 
 import pytest
 
-from bulkhead.keeper.policy import CLOCK, FIRST_EXIT, Clock, Held, Intent, Price, State, decide, is_worth_it
+from bulkhead.keeper.policy import (
+    CLOCK,
+    EXPIRED_POINT,
+    FIRST_EXIT,
+    GRID_POINT,
+    Clock,
+    GridPoint,
+    Held,
+    Intent,
+    Price,
+    State,
+    decide,
+    is_worth_it,
+)
 from bulkhead.keeper.settings import Job, Settings
 from bulkhead.model.interfaces.market import MarketConfig, Order, OrderKind, Position, Status
 from bulkhead.model.interfaces.pool import Exit
@@ -138,3 +151,14 @@ def test_profit_is_after_gas_and_rounded_against_it() -> None:
     assert not is_worth_it(intent, 901, 1, settings)
     assert not is_worth_it(intent, 1_800, 1, replace(settings, coin=10**18 // 2 + 1))
     assert is_worth_it(Intent(Job.OUTAGE, (CLOCK,), 0), 10**6, 1, settings)
+
+
+def test_a_volatility_feed_is_updated_or_skipped_for_nothing() -> None:
+    for point, target in ((GridPoint(True, False), GRID_POINT), (GridPoint(False, True), EXPIRED_POINT)):
+        state = replace(QUIET, grid_point=point)
+        (intent,) = decide(state, ALL)
+        assert intent == Intent(Job.VOLATILITY, (target,), 0)
+        assert is_worth_it(intent, 10**6, 10**12, replace(ALL, coin=10**9, least_profit=10**9))
+        assert wanted(replace(state, busy=frozenset({target}))) == []
+        assert wanted(replace(state, ended=True)) == []
+    assert wanted(replace(QUIET, grid_point=GridPoint(False, False))) == []

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from bulkhead.build import artifacts
-from bulkhead.chain import RevmChain
+from bulkhead.chain import Revert, RevmChain
 from bulkhead.model.interfaces.volatility_feed import VolatilitySettings
 from bulkhead.model.margin.volatility_feed import VolatilityFeed
 from tests.unit.margin.volatility_world import DAY, E18, HOUR, SETTINGS, START, YEAR, VolatilityWorld
@@ -156,6 +156,28 @@ def test_a_phase_is_bound_only_while_its_prices_are_unknown(world: VolatilityWor
     assert world.twin.state().phase == 2  # ahead
 
 
+def test_what_is_announced(world: VolatilityWorld) -> None:
+    world.point(2_000)
+    world.wait(HOUR)
+    world.primary.push(2_300)  # a jump
+    with world.chain.isolated():
+        assert tuple(world.feed.send.update(world.proof()).event("Updated").args) == (START + HOUR, 0)
+    world.wait(8 * HOUR)
+    assert tuple(world.feed.send.skip().event("Skipped").args) == (START + HOUR, START + 10 * HOUR)
+
+
+def test_at_a_grid_time_its_phase_is_bound_already(world: VolatilityWorld) -> None:
+    """To the second: the next point, whose time is now, keeps the phase that was bound before."""
+    world.point(2_000)
+    world.wait(HOUR // 2)
+    world.wait(60)
+    world.primary.push(2_010)
+    world.primary.new_phase()
+    world.at(START + 2 * HOUR)
+    assert world.update() == ()
+    assert (world.twin.state().next * HOUR, world.twin.state().phase) == (world.now, 1)
+
+
 def test_years_of_silence(world: VolatilityWorld) -> None:
     """A gap of four years counts as the longest one, and stops nothing."""
     world.point(2_000)
@@ -171,6 +193,27 @@ def test_years_of_silence(world: VolatilityWorld) -> None:
     assert world.feed.call.fast() / 1e18 == pytest.approx(
         math.log(1.25) * math.sqrt(YEAR / HOUR / (2**14 - 1)), rel=1e-6
     )
+
+
+def test_the_longest_gap_grows_no_longer(world: VolatilityWorld) -> None:
+    world.point(2_000)
+    world.wait(4 * YEAR)
+    world.primary.push(2_000)
+    world.wait(60)
+    world.primary.push(2_000)
+    assert world.told("skip") == ()
+    world.point(3_000)  # a jump: passed over
+    assert world.twin.state().gap == 2**14 - 1
+
+
+def test_memories_of_one_interval_equal_the_twin_to_the_unit() -> None:
+    """Where a return weighs most, so that its every digit is seen: a hundred of them, and the weights themselves."""
+    world, rng = VolatilityWorld(fast_time=HOUR, slow_time=HOUR + 1, jump_limit=WIDE), random.Random(5)
+    for name in ("FAST_DECAY", "SLOW_DECAY", "RAMP_DECAY"):
+        assert getattr(world.feed.call, name)() == getattr(world.twin, name.lower())
+    for _ in range(100):
+        world.point(round(2_000 * math.exp(rng.gauss(0, 0.04)), 8))
+    assert world.feed.call.fast() > E18
 
 
 # ---------------------------------------------------------------- who, when, how often
@@ -266,6 +309,15 @@ def test_the_ramp_reaches_its_target_and_stops_there(world: VolatilityWorld) -> 
     assert world.feed.call.ramped() == max(world.feed.call.fast(), world.feed.call.slow(), SETTINGS["floor"])
 
 
+def test_a_ramp_that_had_years_has_arrived(world: VolatilityWorld) -> None:
+    """Where nothing is left of the weight that it divides by."""
+    world.point(2_000)
+    world.point(2_190)
+    world.wait(400 * DAY)
+    assert world.feed.call.ramped() == world.feed.call.highest() == world.feed.call.fast()
+    world.same()
+
+
 def test_the_ramp_falls_as_slowly_as_it_rises() -> None:
     """With memories of an hour, over in an hour; the ramp takes its time."""
     world = VolatilityWorld(fast_time=HOUR, slow_time=HOUR + 1, start=4 * E18)
@@ -305,6 +357,40 @@ def test_it_never_sticks_at_zero() -> None:
     world.point(2_100)
     world.wait(HOUR)
     assert world.feed.call.ramped() / 1e18 == pytest.approx(0.05 * 1.2, rel=1e-4)
+
+
+def test_a_ramp_too_slow_for_the_unit_it_is_stored_in_is_refused() -> None:
+    """It would stand still: by every update all that it rose since the last one would be lost."""
+    fits = {"interval": 300, "ramp": E18 // 100, "floor": 12_100 * 10**12}
+    VolatilityWorld(**fits)
+    for changed in ({"ramp": E18 // 125}, {"floor": 12_000 * 10**12}):
+        with pytest.raises(Revert) as refused:
+            VolatilityWorld(**{**fits, **changed})
+        assert (refused.value.name, refused.value.values.name) == ("ParameterInvalid", "ramp")
+
+
+@pytest.mark.parametrize("wait", [1, 299, 301])
+def test_updates_slow_the_ramp_down_by_a_unit_each_at_most(wait: int) -> None:
+    """REQ-21: the slowest ramp that there may be, from its floor on, sixty updates; late ones come together."""
+    slowest = {"interval": 300, "ramp": E18 // 100, "floor": 12_100 * 10**12, "start": 12_100 * 10**12}
+    world = VolatilityWorld(**slowest, max_return=E18, jump_limit=WIDE)
+    world.wait(30)
+    world.point(2_000, after=300)
+    world.point(2_800, after=300)
+    for _ in range(61):
+        world.wait(300)
+        world.primary.push(2_800)
+    start, begun = world.feed.call.ramped(), world.now
+    assert start < world.feed.call.fast() // 10
+    for n in range(1, 61):
+        world.wait(wait)
+        if wait > 1:
+            world.primary.push(2_800)
+        assert world.update() == ()
+        promised = start * (1 + 0.01) ** ((world.now - begun) / HOUR)
+        assert promised - (n + 1) * 10**12 <= world.feed.call.ramped() <= promised + 1_000
+    rise, promised = world.feed.call.ramped() - start, start * (1.01 ** ((world.now - begun) / HOUR) - 1)
+    assert wait == 1 or rise >= promised * 9 / 10
 
 
 # ---------------------------------------------------------------- storms
@@ -376,10 +462,11 @@ def test_a_return_counts_up_to_the_largest_one() -> None:
         ("slowTime", 10 * YEAR + 1, 10 * YEAR),
         ("maxReturn", 0, 1),
         ("maxReturn", 10 * E18 + 1, 10 * E18),
-        ("ramp", 0, 1),
+        ("ramp", 0, 2 * 10**14),
+        ("ramp", 2 * 10**14 - 1, 2 * 10**14),  # ten units of a floor of 5 %
         ("ramp", 10 * E18 + 1, 10 * E18),
-        ("floor", 0, 10**12),
-        ("floor", 10**12 + 1, 10**12),
+        ("floor", 0, 51 * 10**12),
+        ("floor", 51 * 10**12 + 1, 51 * 10**12),
         ("start", E18 // 20 - 1, E18 // 20),
         ("start", 10 * E18 + 1, 10 * E18),
     ],

@@ -6,6 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from math import sqrt
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -69,12 +70,14 @@ def test_the_formula(world: World, size: int, volatility: float, factor: float |
     maintenance, target = world.kept(size)
     assert maintenance / ONE == pytest.approx(20_000 * min(m, 0.2), rel=1e-12)
     assert target / ONE == pytest.approx(20_000 * min(t, 0.3), rel=1e-12)
-    impact = 0.1 * 20_000**2 / 20_000_000
+    own = (0.5 + 2 * 0.1) / 2 * 20_000**2 / 20_000_000
     calm, cap = volatility == 0.2, volatility == 50.0
-    expected = 20_000 * i + (0 if calm or cap else impact)
+    expected = 20_000 * i + (0 if calm or cap else own)
     assert world.initial(size) / ONE == pytest.approx(expected, rel=1e-12)
-    if factor == 1.0:  # an open interest of a hundredth of the depth
-        assert world.initial(size, 60 * ONE, 40 * ONE) / ONE == pytest.approx(expected + 20_000 * 0.005, rel=1e-12)
+    if factor == 1.0:  # an open interest of a hundredth of the depth, and what of it lies on the trade's side
+        side = 120_000 if size > 0 else 80_000
+        crowded = 20_000 * (0.5 * 200_000 + 2 * 0.1 * side) / 20_000_000
+        assert world.initial(size, 60 * ONE, 40 * ONE) / ONE == pytest.approx(expected + crowded, rel=1e-12)
 
 
 @every
@@ -115,22 +118,67 @@ def test_what_raises_initial_and_never_touches_maintenance(
     assert SHARED.kept(size) == kept
 
 
+@every
+@given(
+    VOLATILITY, DEPTH, st.sampled_from((1, -1)), st.lists(st.integers(1, 10**23), min_size=2, max_size=5), SIZE, SIZE
+)
+def test_slices_are_asked_no_less_than_the_whole(
+    volatility: int, depth: int, sign: int, slices: list[int], long: int, short: int
+) -> None:
+    """Rows 13 and 43: each executed before the next is committed; less by a unit of the rate at most."""
+    SHARED.says(volatility, depth=depth)
+    whole, asked = SHARED.initial(sign * sum(slices), long, short), 0
+    for size in slices:
+        asked += SHARED.initial(sign * size, long, short)
+        long, short = (long + size, short) if sign > 0 else (long, short + size)
+    assert asked >= whole - sum(slices) * PRICE // ONE**2 - 4
+
+
+def test_slices_are_asked_what_the_whole_is(world: World) -> None:
+    """Below the cap it is the same: ten slices of 100 ETH, a tenth of the depth together."""
+    world.says(ONE, depth=20_000_000 * ONE)
+    whole = world.initial(1_000 * ONE, 500 * ONE, 700 * ONE)
+    slices = [world.initial(100 * ONE, (500 + 100 * i) * ONE, 700 * ONE) for i in range(10)]
+    assert sum(slices) / whole == pytest.approx(1, rel=1e-12)
+    assert slices == sorted(slices) and slices[-1] > slices[0] * 101 // 100
+
+
 def test_without_a_feed_of_depth(world: World) -> None:
-    """No term of size; open interest against the pool's capital, an empty pool is the cap."""
+    """No impact; open interest, the trade's own with it, against the pool's capital; an empty pool is the cap."""
     bare = World(replace(STEEP, impact=Decimal(0)), has_depth=False).says(ONE)
     rate = 6 * sqrt(3_600 / YEAR)
     million = 10**6 * 10**6
-    assert bare.initial(10 * ONE, capital=million) / ONE == pytest.approx(20_000 * rate, rel=1e-12)
-    assert bare.initial(10**5 * ONE, capital=million) / ONE == pytest.approx(2 * 10**8 * rate, rel=1e-12)
+    own = 0.5 / 2 * 20_000**2 / 10**6
+    assert bare.initial(10 * ONE, capital=million) / ONE == pytest.approx(20_000 * rate + own, rel=1e-12)
     told = bare.initial(10 * ONE, 10 * ONE, 40 * ONE, capital=million) / ONE
-    assert told == pytest.approx(20_000 * (rate + 0.05), rel=1e-12)
+    assert told == pytest.approx(20_000 * (rate + 0.05) + own, rel=1e-12)
+    room = 0.5 - rate  # reached by a notional of room / 0.5 of the capital
+    huge = 2 * 10**8 * rate + room * (2 * 10**8 - room / 0.5 * 10**6 / 2)
+    assert bare.initial(10**5 * ONE, capital=million) / ONE == pytest.approx(huge, rel=1e-12)
+    quiet = World(replace(STEEP, impact=Decimal(0), open_interest=Decimal(0)), has_depth=False).says(ONE)
+    assert quiet.initial(10**5 * ONE) / ONE == pytest.approx(2 * 10**8 * rate, rel=1e-12)
     assert bare.initial(10 * ONE) == 10_000 * ONE
 
 
 def test_unknown_depth_is_the_cap(world: World) -> None:
     assert world.says(ONE, depth=0).initial(10 * ONE) == 10_000 * ONE
+    endless = world.says(ONE, depth=2**256 - 1).initial(10 * ONE)
+    assert endless / ONE == pytest.approx(20_000 * 6 * sqrt(3_600 / YEAR), rel=1e-12)
     quiet = World(replace(STEEP, open_interest=Decimal(0))).says(ONE, depth=0)
     assert quiet.initial(10 * ONE) == 10_000 * ONE
+
+
+def test_from_where_each_unit_more_pays_the_cap(world: World) -> None:
+    """At that very notional it does: 2,000 units against 3,219, up to the unit."""
+    terms = STEEP.encoded(world.feed.address, world.feed.address, 6)
+    rates = [VolatilityRate(**terms[name]) for name in ("initial", "target", "maintenance")]
+    told: Any = SimpleNamespace(highest=lambda: 1_011_900_000_000_000_000, depth=lambda: 3_219)
+    twin = VolatilityMargin(VolatilityMarginTerms(told, told, 3_600, *rates, ONE // 10, ONE // 2, 6))
+    for size in (0, 1, 2):
+        state = Snapshot(0, PRICE, 0, 0, 0, 0, 0)
+        required = world.says(told.highest(), depth=3_219).initial(size)
+        assert required == twin.initial(state, PRICE, size)
+        assert size != 1 or required == 130 + 436
 
 
 GOOD = (VolatilityRate(3 * ONE, ONE // 25, ONE // 2), VolatilityRate(2 * ONE, ONE * 3 // 100, ONE // 3))
@@ -144,6 +192,7 @@ def made(**changed: Any) -> Any:
     """What a creation comes to, the same in both."""
     parts = {"initial": GOOD[0], "target": GOOD[1], "maintenance": GOOD[2]}
     values = {"horizon": 3_600, "impact": 0, "open_interest": 0, "decimals": 6}
+    has_depth = changed.pop("has_depth", False)
     for name, value in changed.items():
         part, _, field = name.partition("_")
         if part in parts:
@@ -153,9 +202,10 @@ def made(**changed: Any) -> Any:
     feed = SHARED.feed.address
     fields = {name: vars(rate) for name, rate in parts.items()}
     fields |= {("openInterest" if name == "open_interest" else name): value for name, value in values.items()}
-    deployed = {"volatility": feed, "depth": ZERO, **fields}
+    deployed = {"volatility": feed, "depth": feed if has_depth else ZERO, **fields}
     chain = answer_of(lambda: SHARED.chain.deploy(artifacts()["VolatilityMargin"], deployed) and ())
-    terms = VolatilityMarginTerms(None, None, **parts, **values)  # type: ignore[arg-type]
+    told: Any = object() if has_depth else None  # never asked here
+    terms = VolatilityMarginTerms(told, told, **parts, **values)
     assert chain == answer_of(lambda: VolatilityMargin(terms) and ())
     return chain
 
@@ -182,6 +232,12 @@ def made(**changed: Any) -> Any:
 def test_terms_that_do_not_fit(field: str, beyond: int, last: int, error: tuple[str, tuple[Any, ...]]) -> None:
     assert made(**{field: beyond}) == ("error", *error)
     assert made(**{field: last}) == ()
+
+
+def test_impact_needs_a_depth_and_is_bounded() -> None:
+    assert made(impact=100 * ONE, has_depth=True) == ()
+    assert made(impact=100 * ONE + 1, has_depth=True)[1:] == ("ParameterInvalid", ("impact", 100 * ONE + 1))
+    assert made(impact=0, has_depth=True) == ()
 
 
 def test_floors_of_target_and_maintenance_below_their_caps() -> None:

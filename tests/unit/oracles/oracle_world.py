@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -385,7 +385,9 @@ class World:
     def compare(self) -> None:
         c = self.model.clock
         slots = [*range(len(self.validators)), 3]
-        packed = [sum(p << 16 * i for i, p in zip(slots, phases, strict=False)) for phases in (c.phases, c.before)]
-        assert tuple(self.contract.call.clock()) == (c.started, c.seen, c.ended, c.since, *packed)
+        pack: Callable[..., int] = lambda phases: sum(p << 16 * i for i, p in zip(slots, phases, strict=False))  # noqa: E731
+        assert tuple(self.contract.call.clock()) == (c.started, c.seen, c.ended, c.since, pack(c.phases))
+        for time in {1, c.since, c.since + 1, *(since for since, _ in self.model.past)} - {0}:
+            assert self.contract.call.phasesAt(time) == pack(self.model.phases_at(time))
         assert tuple(self.contract.call.last()) == (self.model.last.index, self.model.last.time)
         self.ask("final_price")

@@ -183,13 +183,40 @@ def test_row_30_the_leg_that_moves_to_a_new_phase() -> None:
         w.leg.push(1)
     moved = w.now
     w.check_outage()
-    assert w.model.clock.phases == (2,) and w.model.clock.before == (1,)
+    assert w.model.clock.phases == (2,) and w.model.past == [(0, (1,))]
     w.wait(10)
     p = w.primary.push(2000)
     w.wait(1)
     assert w.first(moved, p, 2 * ID | 2)[2] is True
     assert w.first(moved, p, ID | 3) == ("ProofInvalid", (ID | 3, moved + 10))
     assert w.first(moved - 21, p - 1, ID | 3)[2] is True
+
+
+def test_a_new_phase_of_the_leg_stops_liquidation_until_closing_can_go_on() -> None:
+    """Nobody follows it for an hour, and then somebody does, twice on one day."""
+    w = world(maxAge=2 * HEARTBEAT)
+    assert w.leg
+    for phase in (2, 3):
+        w.leg.new_phase()
+        for _ in range(2):
+            w.leg.push(1)
+        w.wait(HEARTBEAT + 1)
+        t = w.now
+        w.wait(1)
+        said = w.leg.push(1)
+        w.wait(1)
+        p = w.primary.push(2000)
+        w.wait(1)
+        assert w.ask("latest") == ("LegInvalid", (w.now - 2, E8))
+        old = (phase - 1) * ID | len(w.leg.model.phases[phase - 1])
+        assert w.first(t, p, old) == (0, w.now - 1, False)
+        assert w.check_outage() == (False, [])
+        assert w.ask("latest") == (2000 * E18, w.now - 1)
+        t = w.now
+        w.wait(1)
+        p = w.primary.push(2000)
+        w.wait(1)
+        assert w.first(t, p, said) == (2000 * E18, w.now - 1, True)
 
 
 def test_a_dead_leg_is_proven_dead() -> None:

@@ -514,16 +514,63 @@ def test_the_old_phase_counts_until_the_move() -> None:
     assert w.first(t, p2, second, 0) == ("QuorumNotShown", (0, 2, 1))
 
 
-def test_phases_are_recorded_once_a_day() -> None:
+def test_rows_30_32_phases_of_a_price_are_known_for_good_however_many_follow() -> None:
+    """Every price keeps its outcome, a year later, whichever source has moved how often."""
     w = world(2)
-    w.validators[0].new_phase()
-    w.check_outage()
-    w.wait(DAY)
-    w.check_outage()
-    assert w.model.clock.phases == (1, 1)
+    outcomes = []
+    for i in range(6):
+        w.wait(10)
+        t = w.now
+        w.wait(10)
+        rounds = w.all(2000)
+        w.wait(1)
+        assert w.first(t, *rounds) == (2000 * E18, t + 10, True)
+        outcomes.append((t, rounds))
+        w.validators[i % 2].new_phase()
+        w.validators[i % 2].push(2000)
+        w.check_outage()
+    assert len(w.model.past) == 6
+    w.wait(365 * DAY)
+    for t, rounds in outcomes:
+        assert w.first(t, *rounds) == (2000 * E18, t + 10, True)
+
+
+def test_row_30_a_second_phase_on_one_day_stops_neither_closing_nor_liquidation() -> None:
+    w = world(2)
+    for liar, mover in ((0, 1), (1, 0), (1, 0)):
+        w.wait(60)
+        w.validators[mover].new_phase()
+        w.validators[mover].push(2000)
+        w.check_outage()
+        t = w.now
+        w.wait(HEARTBEAT)  # what a retired aggregator said has grown old
+        rounds = [w.primary.push(2000), *(v.push(1 if i == liar else 2000) for i, v in enumerate(w.validators))]
+        w.wait(1)
+        assert w.ask("latest") == (2000 * E18, t + HEARTBEAT)
+        assert w.first(t, *rounds) == (2000 * E18, t + HEARTBEAT, True)
+
+
+def test_a_new_phase_stops_liquidation_until_it_is_known_and_closing_can_go_on() -> None:
+    """Closing would go by the old phase, which is silent from now on."""
+    w = world(2)
+    w.validators[0].push(1)
+    w.validators[1].new_phase()
+    w.wait(HEARTBEAT + 1)
+    t = w.now
     w.wait(1)
-    w.check_outage()
-    assert w.model.clock.phases == (2, 1) and w.model.clock.before == (1, 1)
+    rounds = [w.primary.push(2000), w.validators[0].push(1), w.validators[1].push(2000)]
+    w.wait(1)
+    assert w.ask("latest") == ("PriceDisputed", (2000 * E18, 0, 1))
+    assert w.first(t, *rounds[:2], ID | 2) == (2000 * E18, t + 1, False)
+    with w.chain.isolated():  # a call of anybody's, and both go on
+        assert w.contract.send.checkOutage().events == []
+        assert answer_of(w.contract.call.latest) == (2000 * E18, t + 1)
+    assert w.check_outage() == (False, [])
+    t = w.now
+    w.wait(1)
+    rounds = [w.primary.push(2000), w.validators[0].push(1), w.validators[1].push(2000)]
+    w.wait(1)
+    assert w.first(t, *rounds) == (2000 * E18, t + 1, True)
 
 
 # --- latest
@@ -709,7 +756,7 @@ def test_a_lie_nobody_witnessed_for_an_eighth_of_the_limit_starts_anew() -> None
     assert w.check_outage() == (False, ["OutageStarted"])
 
 
-@pytest.mark.parametrize(("later", "found"), [(31, True), (32, False), (40, False)])
+@pytest.mark.parametrize(("later", "found"), [(30, True), (31, False), (40, False)])
 def test_the_search_is_bounded_and_falls_back_to_the_price_recorded(later: int, found: bool) -> None:
     w = world()
     recorded = w.now

@@ -243,6 +243,7 @@ def test_pyth_alone_is_refused_and_a_pool_as_primary() -> None:
 def test_at_birth_a_price_must_stand_undisputed() -> None:
     w = World(2, pyth=(0, 1))
     w.all(2000)
+    w.wait(1)
     for feed in w.validators:
         feed.push(1000)
     w.wait(1)

@@ -281,7 +281,7 @@ def test_the_oldest_observation_must_be_old_enough(stage: Stage) -> None:
 
 def test_what_is_no_pool(stage: Stage) -> None:
     def told(address: str) -> Any:
-        return answer_of(stage.harness.call.pin, config(stage.pool, WINDOW, remember=REMEMBER) | {"pool": address})
+        return answer_of(stage.harness.call.pin, config(stage.pool, WINDOW, remember=REMEMBER) | {"at": address})
 
     for address in (stage.chain.new_account("nobody"), stage.pool.token0.address, stage.uniswap.factory.address):
         assert told(address) == setting("pool", int(address, 16))

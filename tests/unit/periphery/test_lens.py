@@ -51,7 +51,19 @@ def test_one_whose_mark_is_fixed_below_its_need_is_healthy_at_none(world: World)
     assert lens.call.healthyRange(world.dated.market.address, position) == (1, 0)
 
 
+def test_many_are_told_as_one_by_one(world: World) -> None:
+    opened, market = world.open(), world.perpetual.market
+    (pending,) = world.request(world.leg(ONE, 1_000, 1_000))
+    market.send.requestClose(opened, ONE, 0, 0, 2**64 - 1, sender=world.trader)
+    lens, asked = world.deployment.deploy("Lens"), [opened, world.stranger, pending]
+    told = lens.call.statesOf(market.address, asked)
+    assert told.states == [market.call.positionOf(position) for position in asked]
+    assert told.orders == [market.call.orderOf(position) for position in asked]
+    assert [order.kind for order in told.orders] == [2, 0, 1] and told.states[1].margin == 0
+
+
 def test_a_scan_of_nothing_finds_nothing(world: World) -> None:
     lens, market = world.deployment.deploy("Lens"), world.perpetual.market.address
+    assert lens.call.statesOf(market, []) == ([], [])
     assert lens.call.unhealthy(market, [], PRICE, NOW) == []
     assert lens.call.healthOf(market, [], PRICE, NOW) == []

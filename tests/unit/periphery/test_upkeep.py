@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bulkhead.build import artifacts
-from bulkhead.chain import Receipt, Revert, RevmChain
+from bulkhead.chain import LocalChain, Receipt, Revert, RevmChain
 from bulkhead.model.oracles.oracle import encode_proof
 from bulkhead.model.oracles.source import Kind
 from bulkhead.protocol import OracleTerms
@@ -22,8 +22,8 @@ GIFT = 10**6  # native, to spare
 class PullWorld(World):
     """The world with a market whose primary is a price of Pyth, checked by two feeds, and a keeper's contract."""
 
-    def __init__(self) -> None:
-        super().__init__(RevmChain())
+    def __init__(self, chain: LocalChain | None = None) -> None:
+        super().__init__(chain or RevmChain())
         deploy = self.deployment.deploy
         self.pyth = deploy("MockPyth", 60, FEE)
         self.feeds = [self.feed.proxy, deploy("FeedProxyMock", 8)]
@@ -127,8 +127,35 @@ def test_too_little_native_value_fails_the_step_only(world: PullWorld) -> None:
 def test_what_somebody_left_goes_to_who_calls_next(world: PullWorld) -> None:
     world.token.send.transfer(world.upkeep.address, 7, sender=world.stranger)
     before = world.balance(world.keeper)
-    world.run()
+    world.run((world.pull.oracle.address, 0, world.pull.oracle.encode.checkOutage()))
     assert world.balance(world.keeper) - before == 7
+
+
+def test_who_was_approved_by_anybody_takes_no_pay(world: PullWorld) -> None:
+    """REQ-25: pay is handed on before another target is called."""
+    thief = world.deployment.deploy("AttackerMock")
+    world.run((world.token.address, 0, world.token.encode.approve(thief.address, 2**256 - 1)))
+    thief.send.plan([(world.token.address, world.token.encode.transferFrom(world.upkeep.address, thief.address, 1))])
+    (position,) = pending(world)
+    before = world.balance(world.keeper)
+    receipt = world.run(
+        world.proving(position), world.executing(position), (thief.address, 0, thief.encode.onTransfer())
+    )
+    assert len(receipt.events_of("Opened")) == 1 and not receipt.events_of("StepFailed")
+    assert world.balance(thief.address) == 0 and world.balance(world.keeper) - before >= world.unit
+
+
+def test_wei_that_is_forced_in_stops_no_keeper(world: PullWorld) -> None:
+    """REQ-25: a contract that takes no native value gets none, and who sent some gets back exactly the rest of it."""
+    world.chain.set_balance(world.upkeep.address, 7)
+    keeper = world.deployment.deploy("AttackerMock")
+    step = world.pull.oracle.address, 0, world.pull.oracle.encode.checkOutage()
+    keeper.send.run([(world.upkeep.address, world.upkeep.encode.run([step], [world.token.address]))])
+    (position,) = pending(world)
+    native = world.chain.balance(world.keeper)
+    world.run(world.proving(position))
+    assert native - world.chain.balance(world.keeper) == FEE
+    assert world.chain.balance(world.upkeep.address) == 7
 
 
 def test_nobody_takes_the_pay_from_within(world: PullWorld) -> None:

@@ -14,7 +14,7 @@ from eth_account import Account
 
 from bulkhead import Protocol
 from bulkhead.build import artifacts, ast
-from bulkhead.chain import AnvilChain, Web3Chain
+from bulkhead.chain import Abi, AnvilChain, Web3Chain
 from bulkhead.cli import main
 from bulkhead.model.interfaces.market import Action, ExitKind, OrderKind, Status, VoidReason
 from bulkhead.model.oracles.oracle_settings import Composition
@@ -38,7 +38,7 @@ from bulkhead.protocol.events import (
     Told,
 )
 from bulkhead.protocol.oracle import Feed
-from bulkhead.protocol.units import SHARE_OFFSET, snake
+from bulkhead.protocol.units import SHARE_OFFSET, snake, to_datetime
 from tests.unit.protocol.conftest import Door
 from tests.unit.protocol.test_errors import end, kept
 from tests.world import World
@@ -69,9 +69,11 @@ def test_every_reason_and_every_end_has_its_words() -> None:
 def test_every_event_of_a_market_is_told(door: Door) -> None:
     declared = {event.name: event for event in door.market.contract.abi.events}
     assert set(declared) <= set(Told.kinds)
-    pool = {event.name: event for event in door.market.pool.contract.abi.events}
+    others = [artifacts()[name].abi for name in ("IPool", "IOracle", "IVolatilityFeed", "IOperators")]
+    for event in (event for abi in others for event in Abi(abi).events):
+        declared.setdefault(event.name, event)
     for name, kind in Told.kinds.items():
-        raw = (declared | pool)[name]
+        raw = declared[name]
         values = raw._make(range(len(raw._items)))
         assert list(kind.units) == [snake(field) for field in values._fields]
 
@@ -260,19 +262,20 @@ def test_what_is_over_and_what_never_was(door: Door) -> None:
 def test_a_quoted_margin_is_the_smallest(any_door: Door, size: int) -> None:
     door = any_door
     band = (1_990, 2_015)
-    quote = door.market.quote(size, 5_000, band=band, trader=door.trader)
+    quote = door.market.quote(size, reserve=5_000, band=band, trader=door.trader)
     assert quote.refusal is None and quote.free_liquidity == 1_000_000
+    assert quote.largest_loss == quote.smallest_margin
     terms = {"size": size, "reserve": quote.lowest_reserve, "band": band}
     with pytest.raises(errors.ReserveOutOfBounds):
-        door.request(**terms | {"reserve": quote.lowest_reserve - Decimal("0.000001")}, margin=quote.margin)
+        door.request(**terms | {"reserve": quote.lowest_reserve - Decimal("0.000001")}, margin=quote.smallest_margin)
     with pytest.raises(errors.ReserveOutOfBounds):
-        door.request(**terms | {"reserve": quote.highest_reserve + Decimal("0.000001")}, margin=quote.margin)
+        door.request(**terms | {"reserve": quote.highest_reserve + Decimal("0.000001")}, margin=quote.smallest_margin)
     with pytest.raises(errors.MarginTooSmall):
-        door.request(**terms, margin=quote.margin - Decimal("0.000001"))
-    position = door.request(**terms, margin=quote.margin)
+        door.request(**terms, margin=quote.smallest_margin - Decimal("0.000001"))
+    position = door.request(**terms, margin=quote.smallest_margin)
     (asked,) = position.events()
     assert isinstance(asked, OpenRequested) and asked.premium == quote.premium
-    assert position.margin == quote.margin
+    assert position.margin == quote.smallest_margin
 
 
 def test_a_quote_says_what_the_market_would_refuse(door: Door) -> None:
@@ -317,7 +320,8 @@ def test_only_what_is_open_has_a_quote_of_its_close(door: Door) -> None:
 def test_another_instrument(world: World) -> None:
     """Two legs of a dated family, settled at their expiry: the door knows nothing of perpetuals."""
     oracle = Oracle(world.chain, world.oracle.address, [world.feed.proxy.address])
-    market = Market(world.chain, world.dated.market.address, oracle)
+    lens = world.deployment.deploy("Lens")
+    market = Market(world.chain, world.dated.market.address, oracle, lens=lens)
     long, short = market.request(
         Leg(10, 6_000, 5_000, series=2), Leg(-5, 3_000, 2_000, series=1), band=(1_900, 2_100), sender=world.trader
     )
@@ -436,7 +440,7 @@ def test_operators_act_within_their_grant(any_door: Door) -> None:
     position = market.open(10, 1_000, 5_000, trader=door.trader, sender=door.other)
     assert position.trader == door.trader
     grant = operators.grant_of(door.trader, market, door.other)
-    assert (grant.actions, grant.expiry, grant.budget) == (actions, now + 10_000, Decimal("1500.5"))
+    assert (grant.actions, grant.expiry, grant.budget) == (actions, to_datetime(now + 10_000), Decimal("1500.5"))
     door.protocol.set_price(2_000)
     market.execute(position)
     with pytest.raises(errors.OutOfScope) as refused:
@@ -581,13 +585,13 @@ def test_rounds_of_a_dead_feed(door: Door) -> None:
 # ---------------------------------------------------------------- finding a deployment
 
 
-def addresses(door: Door) -> dict[str, Any]:
-    market = door.market
+def addresses_of(market: Market) -> dict[str, Any]:
+    """What a user may write down about a local market instead of a deployment record."""
     assert market.operators is not None and market.lens is not None
     parts = {
         "market": market.address,
         "oracle": market.oracle.address,
-        "feeds": [door.feed.address],
+        "feeds": [feed.contract.address for feed in market.oracle.feeds],
         "operators": market.operators.address,
         "lens": market.lens.address,
         "factory": market.need_origin().factory,
@@ -605,9 +609,9 @@ def test_at_a_node_with_keys_of_ones_own(anvil_door: Door, tmp_path: Path) -> No
         chain.set_balance(signer.address, E18)
         anvil_door.protocol.fund(signer.address, 1_000)
         record = tmp_path / "record.json"
-        record.write_text(json.dumps(addresses(anvil_door)))
+        record.write_text(json.dumps(addresses_of(anvil_door.market)))
 
-        there = Protocol.at(Web3Chain(chain.url, keys=[signer]), record)
+        there = Protocol.connect(Web3Chain(chain.url, keys=[signer]), record)
         market = there.market("ETH")
         market.token.approve(market, 1_000, sender=signer.address)
         position = market.open(10, 1_000, 5_000)  # by the first account: the key's
@@ -628,14 +632,14 @@ def test_at_the_record_of_a_deployment(tmp_path: Path) -> None:
     record = tmp_path / "record.json"
     with AnvilChain() as chain:
         assert main(["deploy", "local", "--rpc", chain.url, "--record", str(record), "--yes"]) == 0
-        protocol = Protocol.at(chain, record)
+        protocol = Protocol.connect(chain, record)
         market, trader = protocol.market("BTC"), chain.accounts[0]
         chain.contract(artifacts()["TokenMock"], market.token.address).send.mint(trader, 10**12)
         for spender in (market, market.pool):
             market.token.approve(spender, 500_000, sender=trader)
         market.pool.deposit(500_000)
-        quote = market.quote("0.5", 5_000)
-        assert quote.refusal is None and 1_000 < quote.margin < 2_000
+        quote = market.quote("0.5", reserve=5_000)
+        assert quote.refusal is None and 1_000 < quote.smallest_margin < 2_000
         position = market.open("0.5", 2_000, 5_000)
         chain.set_time(chain.timestamp + 60)
         feed = chain.contract(artifacts()["FeedProxyMock"], market.oracle.feeds[0].contract.address)
@@ -648,12 +652,14 @@ def test_at_the_record_of_a_deployment(tmp_path: Path) -> None:
 
 
 def test_addresses_that_are_missing(door: Door) -> None:
-    chain, parts = door.protocol.chain, addresses(door)["markets"]["ETH"]
+    chain, parts = door.protocol.chain, addresses_of(door.market)["markets"]["ETH"]
     with pytest.raises(ValueError, match="names no markets: is the deployment complete"):
-        Protocol.at(chain, {"markets": {}})
+        Protocol.connect(chain, {"markets": {}})
     with pytest.raises(ValueError, match="The addresses of market ETH lack its oracle"):
-        Protocol.at(chain, {"markets": {"ETH": {"market": parts["market"]}}})
-    bare = Protocol.at(chain, {"markets": {"ETH": {"market": parts["market"], "oracle": parts["oracle"]}}}).market()
+        Protocol.connect(chain, {"markets": {"ETH": {"market": parts["market"]}}})
+    bare = Protocol.connect(
+        chain, {"markets": {"ETH": {"market": parts["market"], "oracle": parts["oracle"]}}}
+    ).market()
     position = bare.position(door.request().address)
     door.protocol.set_price(2_000)
     with pytest.raises(LookupError, match=r"The feeds of <Oracle at .* are not known, .*: pass proof="):

@@ -1,4 +1,6 @@
-"""docs/python.md is true: its blocks run one after the other, and print what stands below each print."""
+"""The session of docs/options.md runs, and prints what stands below each print."""
+
+from __future__ import annotations
 
 import re
 from pathlib import Path
@@ -6,7 +8,7 @@ from typing import Any
 
 import pytest
 
-GUIDE = Path(__file__).parents[3] / "docs" / "python.md"
+GUIDE = Path(__file__).parents[3] / "docs" / "options.md"
 
 
 def test_the_blocks_of_the_guide_run(capsys: pytest.CaptureFixture[str]) -> None:
@@ -16,8 +18,8 @@ def test_the_blocks_of_the_guide_run(capsys: pytest.CaptureFixture[str]) -> None
         exec(compile(block, str(GUIDE), "exec"), scope)
         printed = capsys.readouterr().out.splitlines()
         promised = re.findall(r"^# (.*)$", block, flags=re.MULTILINE)
-        assert len(promised) in (0, len(printed))
-        for line, promise in zip(printed, promised, strict=False):
-            assert line.startswith(promise.removesuffix("..."))
-    assert len(blocks) == 5
-    assert scope["exited"].to_keeper > 0
+        assert len(promised) == len(printed), (promised, printed)
+        for line, promise in zip(printed, promised, strict=True):
+            assert line.startswith(promise.removesuffix("...")), (promise, line)
+    assert len(blocks) == 4
+    assert scope["put"].is_over and scope["call"].is_over

@@ -1,0 +1,31 @@
+"""Several keepers side by side: who goes first for what, and who after, so that nothing is done twice or left undone.
+
+Nothing is arranged between them. What each target is numbered as, modulo the number of keepers, says whose it is; the
+next in the row takes it one turn later, and so on: it is only there still if those before are away, or cannot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from hashlib import blake2b
+
+
+class Turns:
+    """Of one keeper among `keepers`: its place, from 0 on; a turn takes so many `seconds` of the chain's clock."""
+
+    def __init__(self, keepers: int, place: int, seconds: int) -> None:
+        self._keepers, self._place, self._seconds = keepers, place, seconds
+        #: Since when each target is wanted, as far as this keeper has seen.
+        self._since: dict[str, int] = {}
+
+    def of_others(self, wanted: Set[str], busy: Set[str], now: int) -> frozenset[str]:
+        """Those of the wanted targets that are left to others as yet. What is busy keeps the time that it had."""
+        self._since = {target: since for target, since in self._since.items() if target in wanted or target in busy}
+        for target in wanted:
+            self._since.setdefault(target, now)
+        return frozenset(t for t in wanted if now < self._since[t] + self._turn(t) * self._seconds)
+
+    def _turn(self, target: str) -> int:
+        """How many go before this keeper."""
+        number = int.from_bytes(blake2b(target.encode(), digest_size=8).digest(), "big")
+        return (self._place - number) % self._keepers

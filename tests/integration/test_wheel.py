@@ -1,0 +1,113 @@
+"""An installed package stands alone: no sources, no compiler, no checkout above it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import site
+import subprocess
+import sys
+import venv
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bulkhead import Protocol
+from bulkhead.build import ROOT
+from bulkhead.chain import AnvilChain
+from bulkhead.protocol.local import LocalProtocol
+from tests.unit.protocol.test_objects import addresses_of
+
+#: What a stranger types: reads the record, quotes, trades with a key of its own, meets a refusal.
+SCRIPT = """
+import sys
+from bulkhead import Protocol, build
+from bulkhead.protocol.errors import MarginTooSmall
+
+assert not build.is_checkout() and "site-packages" in build.__file__, build.__file__
+protocol = Protocol.connect(sys.argv[1], sys.argv[2], accounts=[sys.argv[3]])
+market = protocol.market("ETH")
+market.token.approve(market, 1_000)
+quote = market.quote(10, 1_000)
+try:
+    market.open(10, quote.smallest_margin / 2)
+except MarginTooSmall as refused:
+    print(refused.required > 0)
+print(quote.refusal, market.open(10, 1_000))
+
+local = Protocol.local()  # the same, deployed anew in that process
+print(local.market().quote(10).smallest_margin == quote.smallest_margin)
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from what git would hand out of the tree: the package and its project file."""
+    tree = tmp_path_factory.mktemp("tree")
+    shutil.copytree(ROOT / "bulkhead", tree / "bulkhead", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tree)
+    shutil.copy(ROOT / "README.md", tree)
+    command = [sys.executable, "-m", "pip", "wheel", ".", "--no-deps", "--no-build-isolation", "--no-index", "-q", "-w"]
+    surroundings = {**os.environ, "PATH": "/nowhere"}  # without node
+    made = subprocess.run([*command, "dist"], cwd=tree, env=surroundings, capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+    (file,) = (tree / "dist").glob("bulkhead-*.whl")
+    return file
+
+
+@pytest.fixture(scope="module")
+def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh environment outside the tree with the wheel, and what it depends on from ours."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, with_pip=False)
+    python = folder / "bin" / "python"
+    (packages,) = (folder / "lib").glob("python*/site-packages")
+    (packages / "dependencies.pth").write_text("\n".join(site.getsitepackages()) + "\n")
+    install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps", "--no-index", "-q"]
+    subprocess.run([*install, "--ignore-installed", str(wheel)], check=True, capture_output=True)
+    return python
+
+
+@pytest.fixture(scope="module")
+def here() -> Iterator[LocalProtocol]:
+    with AnvilChain() as chain:
+        yield Protocol.local(chain)
+
+
+def test_req49_a_wheel_holds_the_manifest_and_no_sources(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    manifest = {Path(name).stem for name in names if name.startswith("bulkhead/manifest/")}
+    assert manifest == {file.stem for file in (ROOT / "bulkhead" / "manifest").glob("*.json")} > {"Market", "Lens"}
+    assert not [name for name in names if name.endswith(".sol")]
+    assert wheel.stat().st_size < 1_000_000
+
+
+def test_req49_a_script_of_a_stranger_runs(python: Path, here: LocalProtocol, tmp_path: Path) -> None:
+    record, key = tmp_path / "deployment.json", "0x" + "41" * 32
+    record.write_text(json.dumps(addresses_of(here.market())))
+    chain = here.chain
+    assert isinstance(chain, AnvilChain)
+    account = chain.add_account(key)
+    chain.set_balance(account, 10**18)
+    here.fund(account, 1_000)
+    surroundings = {"PATH": "/nowhere", "HOME": str(tmp_path)}
+    done = subprocess.run(
+        [python, "-c", SCRIPT, chain.url, record, key], cwd=tmp_path, env=surroundings, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    refused, opened, same = done.stdout.splitlines()
+    assert (refused, same) == ("True", "True")
+    assert opened.startswith("None <Position 0x") and ": pending, long 10, margin 1,000, reserve " in opened
+
+
+def test_req49_an_installed_package_deploys_nothing(python: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [python, "-m", "bulkhead.cli", "deploy", "local"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert (
+        done.stderr.startswith("bulkhead: deploying takes a checkout of the project") and done.stderr.count("\n") == 1
+    )
