@@ -173,7 +173,7 @@ def market_of(options: argparse.Namespace) -> tuple[Market, int]:
     if "chain_id" in record and chain.chain_id != record["chain_id"]:
         raise KeeperError(f"the node at {chain.url} is of chain {chain.chain_id}, and {options.record} of another.")
     try:
-        market = Protocol.at(chain, record).market(options.market)
+        market = Protocol.connect(chain, record).market(options.market)
     except (LookupError, ValueError, KeyError, TypeError) as error:
         raise KeeperError(f"{options.record} cannot be used: {error}") from None
     return market, _created(record, market)

@@ -68,9 +68,6 @@ class Protocol:
         chain.register(*artifacts().values())
         return cls(chain, {market: _market(chain, market, parts) for market, parts in markets.items()})
 
-    #: As it was called before; the keeper's command still says it.
-    at = connect
-
     @property
     def now(self) -> datetime:
         """The time of the latest block."""

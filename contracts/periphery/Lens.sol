@@ -15,15 +15,13 @@ import {Bands} from "../libraries/Bands.sol";
 import {Book, Carry} from "../libraries/Book.sol";
 import {PositionMath, Split} from "../libraries/PositionMath.sol";
 import {PositionStore} from "../libraries/PositionStore.sol";
+import {HealthyRange} from "./HealthyRange.sol";
 
 /// @title Ranges, listings, scans and quotes for readers, from the same functions that the market acts by.
 contract Lens is ILens {
     using Bands for uint256;
     using Bands for uint40;
     using Book for Carry;
-
-    /// @dev An index fits in 112 bits, or no order could name it.
-    uint256 private constant HIGHEST = type(uint112).max;
 
     /// @dev A position that is not open yet, as the market would judge it.
     struct Draft {
@@ -56,26 +54,7 @@ contract Lens is ILens {
 
     /// @inheritdoc ILens
     function healthyRange(IMarket market, address position) external view returns (uint256 low, uint256 high) {
-        return _range(abi.encode(market, position), _healthy);
-    }
-
-    /// @dev Health is monotone in the index: healthy from some index upwards (a long, a short put), or up to some index. Searches the
-    /// edge by halving.
-    function _range(bytes memory subject, function(bytes memory, uint256) internal view returns (bool) healthy)
-        private
-        view
-        returns (uint256 low, uint256 high)
-    {
-        bool up = healthy(subject, HIGHEST);
-        // slither-disable-next-line incorrect-equality
-        if (up == healthy(subject, 0)) return up ? (uint256(0), HIGHEST) : (uint256(1), uint256(0));
-        (uint256 sick, uint256 well) = up ? (uint256(0), HIGHEST) : (HIGHEST, uint256(0));
-        while ((well > sick ? well - sick : sick - well) > 1) {
-            uint256 middle = Math.average(sick, well);
-            if (healthy(subject, middle)) well = middle;
-            else sick = middle;
-        }
-        return up ? (well, HIGHEST) : (0, well);
+        return HealthyRange.find(abi.encode(market, position), _healthy);
     }
 
     /// @inheritdoc ILens
@@ -134,7 +113,7 @@ contract Lens is ILens {
         view
         returns (OpenQuote memory quote)
     {
-        if (low == 0 || low > high || high > HIGHEST) revert IMarket.BandInvalid(low, high);
+        if (low == 0 || low > high || high > HealthyRange.HIGHEST) revert IMarket.BandInvalid(low, high);
         IMarket market = _marketOf(factory, config);
         uint256 size = _sizeOf(leg);
         uint256 unit = _unit(config);
@@ -188,7 +167,7 @@ contract Lens is ILens {
     {
         IMarket market = _marketOf(factory, config);
         uint256 size = _sizeOf(leg);
-        if (index > HIGHEST) revert IMarket.AmountTooLarge(index);
+        if (index > HealthyRange.HIGHEST) revert IMarket.AmountTooLarge(index);
         Draft memory draft;
         (draft.unit, draft.time) = (_unit(config), time);
         (draft.instrument, draft.model) = (IInstrument(config.instrument), IMarginModel(config.marginModel));
@@ -210,7 +189,7 @@ contract Lens is ILens {
         (leg.series, leg.size, quote.entry, quote.margin, quote.reserve);
         draft.carry = Book.carryAt(market.seriesOf(leg.series).carry, time);
         (p.funding, p.borrowing) = draft.carry.atEntry(long);
-        (quote.low, quote.high) = _range(abi.encode(draft), _draftHealthy);
+        (quote.low, quote.high) = HealthyRange.find(abi.encode(draft), _draftHealthy);
     }
 
     /// @inheritdoc ILens
@@ -224,7 +203,7 @@ contract Lens is ILens {
     ) external view returns (CloseQuote memory quote) {
         IMarket market = _marketOf(factory, config);
         Position memory p = market.positionOf(position);
-        if (index > HIGHEST) revert IMarket.AmountTooLarge(index);
+        if (index > HealthyRange.HIGHEST) revert IMarket.AmountTooLarge(index);
         if (p.status == Status.None) revert IMarket.UnknownPosition(position);
         if (p.status != Status.Open) revert IMarket.WrongStatus(position, p.status, Status.Open);
         uint256 held = PositionMath.abs(p.size);

@@ -12,11 +12,21 @@ import {IMarket, Leg, MarketConfig} from "../interfaces/IMarket.sol";
 import {IOptionsLens, LegQuote, Listing} from "../interfaces/IOptionsLens.sol";
 import {OptionSeries} from "../libraries/OptionSeries.sol";
 import {PositionMath} from "../libraries/PositionMath.sol";
+import {HealthyRange} from "./HealthyRange.sol";
 
 /// @title Options for readers, from the same functions that the market acts by.
 contract OptionsLens is IOptionsLens {
     uint256 private constant ONE = 1e18;
-    uint256 private constant HIGHEST = type(uint112).max;
+
+    /// @dev A leg that is not open yet, as the market would judge it.
+    struct Draft {
+        address instrument;
+        address model;
+        Leg leg;
+        uint256 entry;
+        int256 margin;
+        uint256 unit;
+    }
 
     /// @inheritdoc IOptionsLens
     function expiries(IEuropeanOptions options, uint256 weeks_, uint256 months)
@@ -124,37 +134,19 @@ contract OptionsLens is IOptionsLens {
         uint256 worst = PositionMath.valueUp(size, buy ? q.entry : Math.saturatingSub(cap, q.entry), unit);
         q.largestLoss = Math.min(leg.margin, worst + fees);
         int256 margin = int256(leg.margin) - int256(fees);
-        // Health is monotone in the index: see Lens.healthyRange.
-        bool up = _healthy(config, leg, q.entry, margin, HIGHEST, unit);
-        // slither-disable-next-line incorrect-equality
-        if (up == _healthy(config, leg, q.entry, margin, 0, unit)) {
-            (q.low, q.high) = up ? (uint256(0), HIGHEST) : (uint256(1), uint256(0));
-            return;
-        }
-        (uint256 sick, uint256 well) = up ? (uint256(0), HIGHEST) : (HIGHEST, uint256(0));
-        while ((well > sick ? well - sick : sick - well) > 1) {
-            uint256 middle = Math.average(sick, well);
-            if (_healthy(config, leg, q.entry, margin, middle, unit)) well = middle;
-            else sick = middle;
-        }
-        (q.low, q.high) = up ? (well, HIGHEST) : (uint256(0), well);
+        bytes memory subject = abi.encode(Draft(config.instrument, config.marginModel, leg, q.entry, margin, unit));
+        (q.low, q.high) = HealthyRange.find(subject, _healthy);
     }
 
-    function _healthy(
-        MarketConfig calldata config,
-        Leg calldata leg,
-        uint256 entry,
-        int256 margin,
-        uint256 index,
-        uint256 unit
-    ) private view returns (bool) {
-        IEuropeanOptions options = IEuropeanOptions(config.instrument);
-        uint256 mark = options.mark(leg.series, index, block.timestamp);
+    function _healthy(bytes memory subject, uint256 index) private view returns (bool) {
+        Draft memory d = abi.decode(subject, (Draft));
+        uint256 mark = IEuropeanOptions(d.instrument).mark(d.leg.series, index, block.timestamp);
         // slither-disable-next-line unused-return
-        (uint256 maintenance,) = IMarginModel(config.marginModel).maintenance(leg.series, index, mark, leg.size);
-        uint256 loss = PositionMath.largestLossDown(leg.size, mark, options.cap(leg.series), unit);
-        maintenance = Math.min(PositionMath.mulUp(maintenance, ONE, unit), loss);
-        return margin + PositionMath.gainDown(leg.size, entry, mark, unit) >= int256(maintenance);
+        (uint256 maintenance,) = IMarginModel(d.model).maintenance(d.leg.series, index, mark, d.leg.size);
+        uint256 cap = IEuropeanOptions(d.instrument).cap(d.leg.series);
+        uint256 loss = PositionMath.largestLossDown(d.leg.size, mark, cap, d.unit);
+        maintenance = Math.min(PositionMath.mulUp(maintenance, ONE, d.unit), loss);
+        return d.margin + PositionMath.gainDown(d.leg.size, d.entry, mark, d.unit) >= int256(maintenance);
     }
 
     /// @dev Rounded towards zero: nobody's money.

@@ -109,7 +109,7 @@ def staged() -> Iterator[Scene]:
             "config": made.config,
         }
         addresses = {"markets": {"ETH": parts}}
-        market = Protocol.at(chain, addresses).market()
+        market = Protocol.connect(chain, addresses).market()
         provider, trader = chain.new_account("provider"), chain.new_account("trader")
         for account, spender in ((provider, market.pool.address), (trader, market.address)):
             token.send.mint(account, 1_000_000 * 10**6)
@@ -623,7 +623,7 @@ class _Instant:
         line.hangs_up()
 
     def _start(self, line: Line, number: int) -> Keeper:
-        market = Protocol.at(Web3Chain(line), self.scene.addresses).market()
+        market = Protocol.connect(Web3Chain(line), self.scene.addresses).market()
         folder, key = self.folder / str(number), line.signer(KEYS[self.kind.pair[number]])
         return Keeper(market, key, self.settings, folder=folder, log=lambda event, facts: None)
 
@@ -669,7 +669,7 @@ class _Instant:
         assert sorted(event.args.position for event in exits) == sorted(scene.longs), what
         assert {event.args.kind for event in exits} == {ExitKind.LIQUIDATION}, what
         assert sorted(e.args.position for e in scene.events("Opened", self.begun)) == sorted(scene.orders), what
-        fresh = Follower(Protocol.at(Web3Chain(line), scene.addresses).market(), 10**30)
+        fresh = Follower(Protocol.connect(Web3Chain(line), scene.addresses).market(), 10**30)
         fresh.sync()
         assert len(fresh.known()) == 4, what
         assert all(keeper.follower.known() == fresh.known() for keeper in keepers), what

@@ -179,7 +179,7 @@ class Stage:
         parts |= {"lens": lens.address, "factory": deployment.factory.address, "config": made.config}
         self.addresses: dict[str, Any] = {"markets": {"ETH": parts}}
         self.wire = Web3Chain(Wire(chain.url))
-        self.market = Protocol.at(self.wire, self.addresses).market()
+        self.market = Protocol.connect(self.wire, self.addresses).market()
         self.contract, self.pool = made.market, made.pool
         self.trader, self.provider = chain.new_account("trader"), chain.new_account("provider")
         for account, spender in ((self.trader, made.market.address), (self.provider, made.pool.address)):
@@ -253,7 +253,7 @@ class Replay:
         self.known: dict[str, Position] = {}
 
     def _keeper(self, key: str, folder: Path) -> Keeper:
-        market = Protocol.at(Web3Chain(Wire(self.stage.chain.url)), self.stage.addresses).market()
+        market = Protocol.connect(Web3Chain(Wire(self.stage.chain.url)), self.stage.addresses).market()
         return Keeper(market, key, SETTINGS, folder=folder, log=lambda event, facts: None)
 
     # ---------------------------------------------------------------- the path

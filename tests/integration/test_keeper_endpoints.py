@@ -15,6 +15,7 @@ from bulkhead.keeper import Keeper, Settings
 from bulkhead.keeper.endpoints import MOST_REST, TOO_MANY, TRUST, Endpoints
 from bulkhead.protocol import Status
 from bulkhead.protocol.local import LocalProtocol
+from tests.addresses import parts_of
 
 KEY = "0x" + "11" * 32
 
@@ -153,14 +154,7 @@ def test_a_keeper_works_on_through_nodes_that_fail_in_turn_each_step_on_one(node
     protocol: LocalProtocol = Protocol.local(node)
     market, trader = protocol.market(), protocol.account("trader", tokens=10_000)
     chain = Endpoints(nodes)
-    parts = {
-        "market": market.address,
-        "oracle": market.oracle.address,
-        "feeds": [feed.contract.address for feed in market.oracle.feeds],
-        "factory": market.need_origin().factory,
-        "config": market.need_origin().config,
-    }
-    seen = Protocol.at(chain, {"markets": {"ETH": parts}}).market()
+    seen = Protocol.connect(chain, {"markets": {"ETH": parts_of(market)}}).market()
     keeper = Keeper(seen, KEY, Settings(coin=2_000 * 10**6), log=lambda event, facts: None)
     node.set_balance(keeper.sender.address, 10**18)
     positions, used = [], Counter[str]()

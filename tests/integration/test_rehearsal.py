@@ -22,6 +22,7 @@ from bulkhead.keeper.staged import Stage
 from bulkhead.protocol import Oracle, OracleTerms, Position, Status
 from bulkhead.protocol.config import source
 from bulkhead.protocol.local import LocalProtocol
+from tests.addresses import parts_of
 from tests.unit.keeper.test_command import record  # noqa: F401
 
 KEY = "0x" + "77" * 32
@@ -155,14 +156,7 @@ def test_the_command_ends_with_one_if_any_would_fail(
 ) -> None:
     monkeypatch.setenv("BULKHEAD_RPC_URL", deployed.chain.url)  # type: ignore[attr-defined]
     parts = json.loads(record.read_text())
-    market = deployed.market()
-    parts["markets"]["ETH"] |= {
-        "market": market.address,
-        "oracle": market.oracle.address,
-        "feeds": [feed.contract.address for feed in market.oracle.feeds],
-        "factory": market.need_origin().factory,
-        "config": market.need_origin().config,
-    }
+    parts["markets"]["ETH"] |= parts_of(deployed.market())
     record.write_text(json.dumps(parts))
     with deployed.chain.isolated():
         opened(deployed, (1, 120))

@@ -20,6 +20,7 @@ from bulkhead import Protocol
 from bulkhead.chain import AnvilChain
 from bulkhead.protocol import Status
 from bulkhead.protocol.local import LocalProtocol
+from tests.addresses import parts_of
 
 ROOT = Path(__file__).parents[2]
 SILVERBACK = ROOT / ".venv-silverback" / "bin" / "silverback"
@@ -80,16 +81,8 @@ def protocol() -> Iterator[LocalProtocol]:
 
 @pytest.fixture
 def env(protocol: LocalProtocol, tmp_path: Path) -> dict[str, str]:
-    market = protocol.market()
-    parts: dict[str, Any] = {
-        "market": market.address,
-        "oracle": market.oracle.address,
-        "feeds": [feed.contract.address for feed in market.oracle.feeds],
-        "factory": market.need_origin().factory,
-        "config": market.need_origin().config,
-    }
     record = tmp_path / "record.json"
-    record.write_text(json.dumps({"chain_id": 31_337, "markets": {"ETH": parts}}))
+    record.write_text(json.dumps({"chain_id": 31_337, "markets": {"ETH": parts_of(protocol.market())}}))
     return os.environ | {
         "PYTHONPATH": str(ROOT),
         "BULKHEAD_KEEPER_OPTIONS": f"{record} --coin-price 2000 --state {tmp_path / 'state'}",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from eth_account import Account
@@ -17,6 +16,7 @@ from bulkhead.keeper.command import KEY, RPC
 from bulkhead.protocol import Status
 from bulkhead.protocol.config import camel
 from bulkhead.protocol.local import LocalProtocol
+from tests.addresses import parts_of
 
 SECRET = "0x" + "44" * 32
 
@@ -32,16 +32,8 @@ def record(protocol: LocalProtocol, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """The addresses of a market, as a user may write them down."""
     monkeypatch.setenv(RPC, protocol.chain.url)  # type: ignore[attr-defined]
     monkeypatch.setenv(KEY, SECRET)
-    market = protocol.market()
-    parts: dict[str, Any] = {
-        "market": market.address,
-        "oracle": market.oracle.address,
-        "feeds": [feed.contract.address for feed in market.oracle.feeds],
-        "factory": market.need_origin().factory,
-        "config": market.need_origin().config,
-    }
     file = tmp_path / "record.json"
-    file.write_text(json.dumps({"chain_id": 31_337, "markets": {"ETH": parts}}))
+    file.write_text(json.dumps({"chain_id": 31_337, "markets": {"ETH": parts_of(protocol.market())}}))
     return file
 
 

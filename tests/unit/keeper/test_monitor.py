@@ -28,6 +28,7 @@ from bulkhead.keeper.sight import Sight, Watch
 from bulkhead.keeper.terms import Terms
 from bulkhead.protocol import Position
 from bulkhead.protocol.local import LocalProtocol
+from tests.addresses import parts_of
 
 ROOT = Path(__file__).parents[3]
 KEY = "0x" + "55" * 32
@@ -172,13 +173,7 @@ def test_the_bar_is_empty_at_the_requirement_and_full_at_four_times_it(equity: i
 def record(protocol: LocalProtocol, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("BULKHEAD_RPC_URL", protocol.chain.url)  # type: ignore[attr-defined]
     market = protocol.market()
-    parts = {
-        "market": market.address,
-        "oracle": market.oracle.address,
-        "factory": market.need_origin().factory,
-        "config": market.need_origin().config,
-        "lens": market.need_lens().address,
-    }
+    parts = parts_of(market) | {"lens": market.need_lens().address}
     file = tmp_path / "record.json"
     file.write_text(json.dumps({"chain_id": 31_337, "markets": {"ETH": parts}}))
     return file

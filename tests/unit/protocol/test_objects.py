@@ -39,6 +39,7 @@ from bulkhead.protocol.events import (
 )
 from bulkhead.protocol.oracle import Feed
 from bulkhead.protocol.units import SHARE_OFFSET, snake, to_datetime
+from tests.addresses import parts_of
 from tests.unit.protocol.conftest import Door
 from tests.unit.protocol.test_errors import end, kept
 from tests.world import World
@@ -588,16 +589,8 @@ def test_rounds_of_a_dead_feed(door: Door) -> None:
 def addresses_of(market: Market) -> dict[str, Any]:
     """What a user may write down about a local market instead of a deployment record."""
     assert market.operators is not None and market.lens is not None
-    parts = {
-        "market": market.address,
-        "oracle": market.oracle.address,
-        "feeds": [feed.contract.address for feed in market.oracle.feeds],
-        "operators": market.operators.address,
-        "lens": market.lens.address,
-        "factory": market.need_origin().factory,
-        "config": market.need_origin().config,
-    }
-    return {"markets": {"ETH": parts}}
+    parts = {"operators": market.operators.address, "lens": market.lens.address}
+    return {"markets": {"ETH": parts_of(market) | parts}}
 
 
 def test_at_a_node_with_keys_of_ones_own(anvil_door: Door, tmp_path: Path) -> None:
