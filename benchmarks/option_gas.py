@@ -121,6 +121,12 @@ class Stage:
         while len(batch) < BATCH:
             more, _ = self.open(self.account(f"trader {len(batch)}"), (self.call, -1 if len(batch) % 2 else 1))
             batch += more
+        for number in range(8):  # ten live series, which a pool's worth visits
+            self.open(self.account(f"lister {number}"), (self.call + number + 1, -1))
+        mover = self.account("mover")
+        self.taken["deposit"] = self.pool.send.deposit(1_000 * UNIT, mover, sender=mover).gas_used
+        self.pool.send.requestRedeem(self.pool.call.balanceOf(mover), sender=mover)
+        self.taken["exit"] = self.pool.send.executeExit(self.price(PRICE), sender=self.keeper).gas_used
         self.to(EXPIRY - WINDOW - 600)
         self.taken["bind"] = self.fixing.send.bind(EXPIRY).gas_used
         proofs = []

@@ -10,7 +10,7 @@ import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
-import {IInstrument} from "./interfaces/IInstrument.sol";
+import {IInstrument, Snapshot} from "./interfaces/IInstrument.sol";
 import {IMarket, MarketConfig} from "./interfaces/IMarket.sol";
 import {IOracle} from "./interfaces/IOracle.sol";
 import {IPool, Flow} from "./interfaces/IPool.sol";
@@ -39,6 +39,7 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
     IInstrument private immutable INSTRUMENT;
     IERC20 private immutable TOKEN;
     uint256 private immutable UNIT;
+    bool private immutable HAS_CARRY;
     uint256 private immutable DELAY;
     uint256 private immutable EXIT_FEE;
     uint256 private immutable LARGEST_UTILISATION;
@@ -55,6 +56,13 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
         uint40 index;
         bool exiting;
         bool owed;
+    }
+
+    /// @dev Whose worth it is: of nobody who moves, of who enters, of who leaves.
+    enum Mover {
+        None,
+        Entrant,
+        Leaver
     }
 
     Funds private _funds;
@@ -76,6 +84,7 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
         (MARKET, ORACLE, TOKEN) = (market, IOracle(config.oracle), IERC20(config.token));
         INSTRUMENT = IInstrument(config.instrument);
         UNIT = 10 ** (36 - IERC20Metadata(config.token).decimals());
+        HAS_CARRY = INSTRUMENT.hasCarry();
         (DELAY, TIME_TO_LIVE) = (config.delay, config.timeToLive);
         (SMALLEST_RESERVE, LARGEST_RESERVE) = (config.smallestReserve, config.largestReserve);
         (EXIT_FEE, LARGEST_UTILISATION) = (config.keeperFloor, config.largestUtilisation);
@@ -93,12 +102,18 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
 
     /// @inheritdoc IPool
     function worth(uint256 index, uint256 time) public view returns (uint256) {
-        (uint256 value,) = _value(index, time, block.timestamp);
+        (uint256 value,) = _value(index, time, block.timestamp, Mover.None);
         return value;
     }
 
-    /// @dev Worth, and what the feed may hide about it: abs(net size) x index x deviation.
-    function _value(uint256 index, uint256 time, uint256 until) private view returns (uint256 value, uint256 hidden) {
+    /// @dev Worth, and what it may be off by, against who moves: what the feed may hide, abs(net size) x index x deviation, and where
+    /// the cost of a position lies in its fill, what the pool would ask to trade the open sizes away. Whoever owns nearly all of
+    /// the pool for a moment would otherwise be paid the premium of his own trade.
+    function _value(uint256 index, uint256 time, uint256 until, Mover mover)
+        private
+        view
+        returns (uint256 value, uint256 doubt)
+    {
         int256 net = int256(_held());
         uint256 exposed; // pending orders do not count: they cost too little to be let near anybody's price
         for (uint256 lanes = MARKET.liveSeries(); lanes != 0; lanes >>= 25) {
@@ -107,9 +122,21 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
             net -= series.gain(INSTRUMENT.mark(id, index, time), index, until, UNIT);
             (uint256 long, uint256 short) = Book.open(series.sizes);
             exposed += long > short ? long - short : short - long;
+            if (!HAS_CARRY && mover != Mover.None) {
+                doubt += _spread(Snapshot(id, index, time, long, short, _funds.committed, _funds.idle), mover);
+            }
         }
         value = net > 0 ? uint256(net) : 0;
-        hidden = exposed.mulDiv(index, UNIT).mulDiv(ORACLE.deviation(), ONE, Math.Rounding.Ceil);
+        doubt += exposed.mulDiv(index, UNIT).mulDiv(ORACLE.deviation(), ONE, Math.Rounding.Ceil);
+    }
+
+    /// @dev What a series' net size would fill at beyond its mark. For who leaves as if it were opened once more: the pool may be
+    /// worth that much less. For who enters as if it were closed: that much more. Rounded up, in favour of who stays.
+    function _spread(Snapshot memory s, Mover mover) private view returns (uint256) {
+        int256 size = int256(s.long) - int256(s.short);
+        if (size == 0) return 0;
+        uint256 rate = INSTRUMENT.premium(s, mover == Mover.Leaver ? size : -size);
+        return PositionMath.feeUp(rate, PositionMath.abs(size), s.index, UNIT);
     }
 
     /// @notice Worth at the newest price; where there is none, what the pool holds before gains. Never reverts.
@@ -166,6 +193,17 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
         _enter(assets, shares, receiver);
     }
 
+    /// @inheritdoc IPool
+    function depositAtLeast(uint256 assets, address receiver, uint256 least)
+        external
+        nonReentrant
+        returns (uint256 shares)
+    {
+        shares = previewDeposit(assets);
+        if (shares < least) revert SharesBelowLeast(shares, least);
+        _enter(assets, shares, receiver);
+    }
+
     /// @inheritdoc ERC4626
     function mint(uint256 shares, address receiver)
         public
@@ -206,8 +244,8 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
     function _entryWorth() private view returns (uint256) {
         if (_funds.busy == 0) return _held();
         (uint256 index, uint256 time) = ORACLE.latest();
-        (uint256 value, uint256 hidden) = _value(index, time, block.timestamp);
-        return value + hidden;
+        (uint256 value, uint256 doubt) = _value(index, time, block.timestamp, Mover.Entrant);
+        return value + doubt;
     }
 
     function _enter(uint256 assets, uint256 shares, address receiver) private {
@@ -354,12 +392,12 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
         return ended ? 0 : ORACLE.commitment();
     }
 
-    /// @dev The lower of the worth at the first price after the request and at the newest, less what the feed may hide.
+    /// @dev The lower of the worth at the first price after the request and at the newest, each less what it may be off by.
     function _exitWorth(Exit memory exit, bytes calldata proof) private view returns (bool priced, uint256 value) {
         if (_funds.busy == 0) return (true, _held());
         (bool ended, uint256 index, uint256 time) = ORACLE.finalPrice();
         if (ended) {
-            (value,) = _value(index, time, time);
+            (value,) = _value(index, time, time, Mover.None);
             return (true, value);
         }
         uint256 due = exit.requestedAt + DELAY;
@@ -373,8 +411,8 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
     }
 
     function _exitValue(uint256 index, uint256 time) private view returns (uint256) {
-        (uint256 value, uint256 hidden) = _value(index, time, block.timestamp);
-        return value.saturatingSub(hidden);
+        (uint256 value, uint256 doubt) = _value(index, time, block.timestamp, Mover.Leaver);
+        return value.saturatingSub(doubt);
     }
 
     /// @inheritdoc IPool

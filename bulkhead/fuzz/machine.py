@@ -420,7 +420,11 @@ class Machine:
         who, unit = rng.choice(self.pair.actors[2:4]), self.pair.unit
         if rng.random() < 0.6:
             amount = rng.choice([0, 1, *[rng.randrange(10**6 * unit)] * 3, 2**87, 2**256 - 1])
-            self.do(twin, "pool", "deposit", amount, who, sender=who)
+            if amount % 2:
+                least = min(amount * 10**6 * (1 + amount % 4) // 4, 2**256 - 1)
+                self.do(twin, "pool", "deposit_at_least", amount, who, least, sender=who)
+            else:
+                self.do(twin, "pool", "deposit", amount, who, sender=who)
         else:
             self.do(twin, "pool", "mint", rng.choice([0, 1, rng.randrange(10**12 * unit)]), who, sender=who)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any, Protocol
 
 from bulkhead.model.errors import ModelError
 from bulkhead.model.integers import mul_div, mul_div_up, saturating_sub, signed, to_uint, unsigned, wrap
-from bulkhead.model.interfaces.instrument import Instrument
+from bulkhead.model.interfaces.instrument import Instrument, Snapshot
 from bulkhead.model.interfaces.market import MarketConfig, ReserveOutOfBounds, TransferShort
 from bulkhead.model.interfaces.oracle import Block, IOracle
 from bulkhead.model.interfaces.pool import (
@@ -16,6 +17,7 @@ from bulkhead.model.interfaces.pool import (
     LiquidityShort,
     NothingToRedeem,
     NotMarket,
+    SharesBelowLeast,
     SharesTooFew,
     UtilisationAboveCap,
 )
@@ -36,6 +38,14 @@ _STATE += ("_first_exit", "_next_exit")
 
 class ERC4626ExceededMaxDeposit(ModelError):
     """receiver, assets, max."""
+
+
+class Mover(Enum):
+    """Whose worth it is: of nobody who moves, of who enters, of who leaves."""
+
+    NONE = 0
+    ENTRANT = 1
+    LEAVER = 2
 
 
 class Book(Protocol):
@@ -61,6 +71,7 @@ class Pool:
         self.address, self.market, self.config, self.block = address, market, config, block
         self.oracle, self.instrument, self.token = oracle, instrument, token
         self.unit, self.exit_fee = 10 ** (36 - token.decimals), config.keeper_floor
+        self._has_carry = instrument.has_carry()
         self.shares = Token(token.decimals + 6, address)
         self.book: Book | None = None  # the market, born after its pool
         self._busy = self._idle = self._committed = self._claims = self._exit_shares = 0
@@ -77,17 +88,26 @@ class Pool:
 
     def worth(self, index: int, time: int) -> int:
         """Worth at a price: idle + earmarks + reserves + claims - what the traders have gained."""
-        return self._value(index, time, self.block.timestamp)[0]
+        return self._value(index, time, self.block.timestamp, Mover.NONE)[0]
 
-    def _value(self, index: int, time: int, until: int) -> tuple[int, int]:
+    def _value(self, index: int, time: int, until: int, mover: Mover) -> tuple[int, int]:
         assert self.book is not None
-        net, exposed = self._held(), 0
+        net, exposed, doubt = self._held(), 0, 0
         for id in self.book.live_series():
             series, mark = self.book.series_of(id), self.instrument.mark(id, index, time)
             net = signed(net - book.gain(series, mark, index, until, self.unit))
             long, short = book.open(series)
             exposed += abs(long - short)
-        return max(net, 0), mul_div_up(mul_div(exposed, index, self.unit), self.oracle.deviation, ONE)
+            if not self._has_carry and mover is not Mover.NONE:
+                doubt += self._spread(Snapshot(id, index, time, long, short, self._committed, self._idle), mover)
+        return max(net, 0), doubt + mul_div_up(mul_div(exposed, index, self.unit), self.oracle.deviation, ONE)
+
+    def _spread(self, s: Snapshot, mover: Mover) -> int:
+        size = s.long - s.short
+        if size == 0:
+            return 0
+        rate = self.instrument.premium(s, size if mover is Mover.LEAVER else -size)
+        return position_math.fee_up(rate, abs(size), s.index, self.unit)
 
     def total_assets(self) -> int:
         """Worth at the newest price; where there is none, what the pool holds before gains. Never raises."""
@@ -140,6 +160,15 @@ class Pool:
         return shares
 
     @atomic
+    def deposit_at_least(self, assets: int, receiver: str, least: int, *, sender: str) -> int:
+        """Shares. Raises SharesBelowLeast, and as `deposit`."""
+        shares = self.preview_deposit(assets)
+        if shares < least:
+            raise SharesBelowLeast(shares, least)
+        self._enter(assets, shares, receiver, sender)
+        return shares
+
+    @atomic
     def mint(self, shares: int, receiver: str, *, sender: str) -> int:
         """Token units. Raises as `deposit`."""
         assets = self.preview_mint(shares)
@@ -170,8 +199,8 @@ class Pool:
     def _entry_worth(self) -> int:
         if self._busy == 0:
             return self._held()
-        value, hidden = self._value(*self.oracle.latest(), self.block.timestamp)
-        return unsigned(value + hidden)
+        value, doubt = self._value(*self.oracle.latest(), self.block.timestamp, Mover.ENTRANT)
+        return unsigned(value + doubt)
 
     def _enter(self, assets: int, shares: int, receiver: str, sender: str) -> None:
         if shares == 0:
@@ -296,7 +325,7 @@ class Pool:
             return self._held()
         ended, index, time = self.oracle.final_price()
         if ended:
-            return self._value(index, time, time)[0]
+            return self._value(index, time, time, Mover.NONE)[0]
         due = exit.requested_at + self.config.delay
         if len(proof) == 0 and self.block.timestamp > due + self.config.time_to_live:
             return None
@@ -307,7 +336,7 @@ class Pool:
         return min(first, self._exit_value(*self.oracle.latest()))
 
     def _exit_value(self, index: int, time: int) -> int:
-        return saturating_sub(*self._value(index, time, self.block.timestamp))
+        return saturating_sub(*self._value(index, time, self.block.timestamp, Mover.LEAVER))
 
     @atomic
     def claim_exit(self, to: str, *, sender: str) -> int:

@@ -22,6 +22,7 @@ from bulkhead.protocol.units import (
     Price,
     Rate,
     RoundId,
+    Shares,
     Size,
     Time,
     Tokens,
@@ -263,6 +264,12 @@ class EnteredNow(Refused):
 
 class NothingToRedeem(Refused):
     said = "There is nothing to pay out: no request is in line, or the pool has nothing free to pay it with now."
+
+
+class SharesBelowLeast(Refused):
+    said = "The deposit would bring {shares} shares, and at least {least} are asked for: the pool's worth has moved."
+    shares: Shares
+    least: Shares
 
 
 class SharesTooFew(Refused):

@@ -90,14 +90,16 @@ class Pool:
 
     # ---------------------------------------------------------------- in and out
 
-    def deposit(self, assets: Number, *, sender: AddressLike = None, receiver: AddressLike = None) -> Decimal:
+    def deposit(
+        self, assets: Number, *, least_shares: Number = 0, sender: AddressLike = None, receiver: AddressLike = None
+    ) -> Decimal:
         """Brings tokens, at once; gives the shares. The sender must have approved the pool.
 
-        Raises the oracle's refusals while there is no valid price and something is open, ERC20InsufficientAllowance,
-        ERC20InsufficientBalance, ERC4626ExceededMaxDeposit.
+        Raises the oracle's refusals while there is no valid price and something is open, SharesBelowLeast,
+        ERC20InsufficientAllowance, ERC20InsufficientBalance, ERC4626ExceededMaxDeposit.
         """
-        owner = self._sender(sender)
-        receipt = self.contract.send.deposit(self.token.units(assets, "assets"), receiver or owner, sender=sender)
+        owner, units = self._sender(sender), self.token.units(assets, "assets")
+        receipt = self.contract.send.depositAtLeast(units, receiver or owner, self._units(least_shares), sender=sender)
         return self._shares(self._own(receipt, "Deposit").shares)
 
     def mint(self, shares: Number, *, sender: AddressLike = None, receiver: AddressLike = None) -> Decimal:

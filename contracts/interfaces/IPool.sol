@@ -24,7 +24,8 @@ struct Flow {
 }
 
 /// @title The counterparty of one market.
-/// @notice Entry at once at net worth, exit by request at a price nobody knows when asking. Amounts are token units.
+/// @notice Entry at once at net worth, exit by request at a price nobody knows when asking; both bear what the feed may hide and, where
+/// the cost of a position lies in its fill, what the pool would ask for trading away what is open. Amounts are token units.
 interface IPool is IERC4626 {
     /// @notice A request to leave, first come first served.
     /// @param owner who is paid
@@ -49,6 +50,8 @@ interface IPool is IERC4626 {
     error EnteredNow();
     error NothingToRedeem();
     error SharesTooFew(uint256 shares);
+    /// @notice The entry has become dearer than its sender allows.
+    error SharesBelowLeast(uint256 shares, uint256 least);
 
     event ExitRequested(uint256 indexed id, address indexed owner, uint256 shares);
     event ExitPaid(uint256 indexed id, address indexed owner, uint256 shares, uint256 assets, uint256 keeperFee);
@@ -56,6 +59,10 @@ interface IPool is IERC4626 {
     event ExitRenewed(uint256 indexed id);
     /// @notice The payment was refused by the token; it waits for its owner.
     event ExitKept(address indexed owner, uint256 assets);
+
+    /// @notice `deposit` that reverts where it would bring fewer shares: an entry is at the worth of the moment. `mint` is bound
+    /// by its allowance.
+    function depositAtLeast(uint256 assets, address receiver, uint256 least) external returns (uint256 shares);
 
     /// @notice Asks to leave with `shares` of the caller.
     function requestRedeem(uint256 shares) external returns (uint256 id);

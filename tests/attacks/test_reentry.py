@@ -18,7 +18,7 @@ Call = tuple[Contract, bytes]
 #: What changes only shares of the pool or asks for no price, and may happen at any time.
 HARMLESS = {"approve", "transfer", "transferFrom", "requestRedeem"}
 
-ENTRY = {"deposit", "mint", "previewDeposit"}
+ENTRY = {"deposit", "depositAtLeast", "mint", "previewDeposit"}
 
 
 class Scene:
@@ -57,6 +57,7 @@ class Scene:
         leg = self.world.leg(ONE, 500, 500)
         pooled: dict[str, tuple[Any, ...]] = {
             "deposit": (10**4 * unit, me),
+            "depositAtLeast": (10**4 * unit, me, 0),
             "mint": (10**9, me),
             "redeem": (10**9, me, me),
             "withdraw": (10**3, me, me),

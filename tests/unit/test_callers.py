@@ -440,6 +440,7 @@ ROWS = (
     Row("Factory.createMarket", nothing, lambda s: ({**s.perpetual.config, "delay": 13},), EVERYBODY),
     # liquidity: in with one's own tokens, out with one's own shares
     Row("Pool.deposit", nothing, lambda s: (cost(s), s.keeper), OTHERS, entered_from_itself),
+    Row("Pool.depositAtLeast", nothing, lambda s: (cost(s), s.keeper, 0), OTHERS, entered_from_itself),
     Row("Pool.mint", nothing, lambda s: (100 * SHARE, s.keeper), OTHERS, entered_from_itself),
     Row("Pool.redeem", quiet, lambda s: (100 * SHARE, s.keeper, s.provider), LENT, no_allowance(100 * SHARE)),
     Row("Pool.withdraw", quiet, lambda s: (100 * TOKEN, s.keeper, s.provider), LENT, exit_not_lent),

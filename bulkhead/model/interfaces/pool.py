@@ -54,5 +54,9 @@ class NothingToRedeem(ModelError):
     """No request, or nothing to pay it with."""
 
 
+class SharesBelowLeast(ModelError):
+    """shares, least."""
+
+
 class SharesTooFew(ModelError):
     """shares."""

@@ -77,7 +77,7 @@ def keeper_paid_twice(self: Market, position: str, parts: Any, flow: Any, pay: A
 def entry_without_the_deviation(self: Pool) -> int:
     if self._busy == 0:
         return self._held()
-    return self._value(*self.oracle.latest(), self.block.timestamp)[0]
+    return self.worth(*self.oracle.latest())
 
 
 def entry_at_what_is_held(self: Pool) -> int:

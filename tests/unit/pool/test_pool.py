@@ -87,6 +87,18 @@ def test_entry_at_the_worth_plus_what_the_feed_may_hide(world: World, index: int
     assert pool.call.previewMint(pool.call.balanceOf(world.other)) <= 1_000 * u
 
 
+def test_an_entry_that_has_become_dearer_than_its_sender_allows(world: World) -> None:
+    pool, u = world.perpetual.pool, world.unit
+    world.open(size=40 * ONE, margin=9_000, reserve=20_000)
+    shares = pool.call.previewDeposit(1_000 * u)
+    world.price(PRICE - 10 * ONE)  # the pool has gained, so that its shares cost more
+    now = pool.call.previewDeposit(1_000 * u)
+    told = refusal(pool.send.depositAtLeast, 1_000 * u, world.other, shares, sender=world.stranger)
+    assert told == ("SharesBelowLeast", now, shares) and now < shares
+    pool.send.depositAtLeast(1_000 * u, world.other, now, sender=world.stranger)
+    assert pool.call.balanceOf(world.other) == now
+
+
 def test_what_is_pending_brings_nobody_nearer_to_a_price(world: World) -> None:
     """Orders cost too little to be let near the price of a share: what is open decides alone."""
     pool, market = world.perpetual.pool, world.perpetual.market

@@ -330,6 +330,11 @@ CASES: dict[str, Case] = {
     "exit at once": (by_request, errors.ExitByRequest, {}),
     "empty line": (lambda door: door.market.pool.execute_exit, errors.NothingToRedeem, {}),
     "nothing kept": (lambda door: door.market.pool.claim_exit, errors.NothingToRedeem, {}),
+    "dear shares": (
+        lambda door: lambda: door.market.pool.deposit(1, least_shares="1.1", sender=door.protocol.provider),
+        errors.SharesBelowLeast,
+        {"shares": 1, "least": Decimal("1.1")},
+    ),
     "few shares": (
         lambda door: lambda: door.market.pool.request_redeem("0.5", sender=door.protocol.provider),
         errors.SharesTooFew,
