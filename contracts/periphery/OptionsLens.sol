@@ -125,17 +125,18 @@ contract OptionsLens is IOptionsLens {
         private
         view
     {
-        uint256 unit = 10 ** (36 - IERC20Metadata(config.token).decimals());
+        Draft memory d;
+        (d.instrument, d.model, d.leg) = (config.instrument, config.marginModel, leg);
+        d.unit = 10 ** (36 - IERC20Metadata(config.token).decimals());
         uint256 size = PositionMath.abs(leg.size);
         bool buy = leg.size > 0;
-        q.entry = PositionMath.fill(mark, q.quote.premium, index, buy);
+        d.entry = q.entry = PositionMath.fill(mark, q.quote.premium, index, buy);
         uint256 cap = IEuropeanOptions(config.instrument).cap(leg.series);
-        uint256 fees = config.keeperCap + PositionMath.feeUp(config.openFee, size, index, unit);
-        uint256 worst = PositionMath.valueUp(size, buy ? q.entry : Math.saturatingSub(cap, q.entry), unit);
+        uint256 fees = config.keeperCap + PositionMath.feeUp(config.openFee, size, index, d.unit);
+        uint256 worst = PositionMath.valueUp(size, buy ? q.entry : Math.saturatingSub(cap, q.entry), d.unit);
         q.largestLoss = Math.min(leg.margin, worst + fees);
-        int256 margin = int256(leg.margin) - int256(fees);
-        bytes memory subject = abi.encode(Draft(config.instrument, config.marginModel, leg, q.entry, margin, unit));
-        (q.low, q.high) = HealthyRange.find(subject, _healthy);
+        d.margin = int256(leg.margin) - int256(fees);
+        (q.low, q.high) = HealthyRange.find(abi.encode(d), _healthy);
     }
 
     function _healthy(bytes memory subject, uint256 index) private view returns (bool) {
