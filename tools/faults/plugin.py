@@ -25,6 +25,13 @@ SEES = (AssertionError, pytest.fail.Exception, ChainError)
 _seen: dict[str, list[str]] = {"caught": [], "broken": []}
 
 
+def saw(error: BaseException) -> bool:
+    """Is this what a fault is seen by? Of all failures that Hypothesis found in a test, one is enough."""
+    if isinstance(error, BaseExceptionGroup):
+        return any(saw(one) for one in error.exceptions)
+    return isinstance(error, SEES)
+
+
 def pytest_configure() -> None:
     use_copy(Path(os.environ[COPY]))
     lift_limits()
@@ -38,7 +45,7 @@ def pytest_configure() -> None:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport:  # type: ignore[misc]
     report: pytest.TestReport = yield
     if call.excinfo is not None:
-        caught = call.when == "call" and call.excinfo.errisinstance(SEES)
+        caught = call.when == "call" and saw(call.excinfo.value)
         _seen["caught" if caught else "broken"].append(item.nodeid)
     return report
 

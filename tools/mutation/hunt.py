@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from hypothesis import Phase, settings
 
-from tools.faults.plugin import SEES
+from tools.faults.plugin import SEES, saw
 from tools.mutation import switch
 from tools.mutation.schemata import RUN
 
@@ -103,7 +103,7 @@ class Hunt:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
         if call.excinfo is not None and not call.excinfo.errisinstance(pytest.skip.Exception):
-            (self._caught if call.excinfo.errisinstance(SEES) else self._broken).append(item.nodeid)
+            (self._caught if saw(call.excinfo.value) else self._broken).append(item.nodeid)
         return (yield)
 
     @pytest.hookimpl(wrapper=True)

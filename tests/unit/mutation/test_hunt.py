@@ -45,6 +45,10 @@ def test_breaks(tiny):
     if tiny.call.odd(5) is not True:
         raise KeyError("this proves nothing")
 
+def test_breaks_and_fails(tiny):
+    if tiny.call.alone() == 9:
+        raise ExceptionGroup("both", [KeyError("this proves nothing"), AssertionError("this does")])
+
 def test_comes_to_an_end(tiny):
     while tiny.call.waits():
         pass
@@ -103,4 +107,5 @@ def test_the_hunt(mutants: list[Mutant], tmp_path: Path, wanted: int, all_argued
     assert noticed["BORN = 2"].by is None, "it is told by nothing that a test asks"
     assert noticed["true"].by == TIME
     assert (noticed["a % 2 != 1"].by, noticed["a % 2 != 1"].broken) == (None, ("test_tiny.py::test_breaks",))
-    assert (noticed["9"].by, noticed["9"].broken) == (None, ())
+    assert noticed["9"].by == "test_tiny.py::test_breaks_and_fails"
+    assert (noticed["7"].by, noticed["7"].broken) == (None, ())
