@@ -38,7 +38,7 @@ from rich.table import Table
 from bulkhead.build import BUILD, ROOT
 from bulkhead.fuzz.campaign import BATCH, Plan, Report, play_batch
 from bulkhead.fuzz.stateful import state_machine
-from bulkhead.invariants import INVARIANTS, TRANSITIONS
+from bulkhead.invariants import INVARIANTS, REFUSALS, TRANSITIONS
 from bulkhead.model.oracles.oracle import encode_proof
 from bulkhead.protocol import Deployment
 
@@ -169,7 +169,7 @@ def _seconds(duration: str) -> float:
 
 def known() -> set[str]:
     """Ids of all invariants of states and of steps."""
-    return {one.id for one in INVARIANTS} | {one.id for one in TRANSITIONS}
+    return {one.id for one in (*INVARIANTS, *TRANSITIONS, *REFUSALS)}
 
 
 def said() -> set[str]:
@@ -177,7 +177,7 @@ def said() -> set[str]:
     text = "".join(path.read_text() for path in TESTS.glob("*.sol"))
     found = set(re.findall(r'"([A-Z]+-\d+[a-z]?)"', text))
     if unknown := found - known():
-        raise BenchmarkError(f"benchmarks/forge checks {sorted(unknown)}, which bulkhead/invariants.py does not know.")
+        raise BenchmarkError(f"benchmarks/forge checks {sorted(unknown)}, which bulkhead/invariants does not know.")
     return found
 
 

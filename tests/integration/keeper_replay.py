@@ -10,7 +10,7 @@ race each other, each seeing only what is mined. Then again with two of them kil
 for 1, 4 and 8 hours from that moment on in which the price falls most within so long.
 
 What is counted comes from the chain, not from the keepers: before every look of theirs a call to the lens says who can
-be liquidated at the new price. Every state that is looked at is held to the invariants of bulkhead/invariants.py.
+be liquidated at the new price. Every state that is looked at is held to the invariants of bulkhead/invariants.
 """
 
 from __future__ import annotations

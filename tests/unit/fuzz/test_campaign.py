@@ -91,7 +91,7 @@ def test_a_planted_fault_is_found_and_made_short(
 
 def test_a_broken_invariant_is_a_failure(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     never = replace(campaign_invariants()[0], check=lambda state: "never holds", each=None)
-    monkeypatch.setattr("bulkhead.invariants.INVARIANTS", [never])
+    monkeypatch.setattr("bulkhead.invariants.rules.INVARIANTS", [never])
     story = play(machine, history(1, 0, 50))
     assert story is not None and f"  {never.id}: {never.sentence}\n    never holds" in story
 
@@ -130,9 +130,9 @@ def campaign_invariants() -> list[Any]:
 
 
 def test_names_are_one_of_a_kind() -> None:
-    from bulkhead.invariants import ELSEWHERE, INVARIANTS, PASSAGES, TRANSITIONS
+    from bulkhead.invariants import ELSEWHERE, INVARIANTS, PASSAGES, REFUSALS, TRANSITIONS
 
-    ids = [one.id for one in (*INVARIANTS, *TRANSITIONS, *PASSAGES, *ELSEWHERE)]
+    ids = [one.id for one in (*INVARIANTS, *TRANSITIONS, *PASSAGES, *ELSEWHERE, *REFUSALS)]
     assert len(set(ids)) == len(ids) >= 72 and len(INVARIANTS) >= 40
 
 
