@@ -98,7 +98,7 @@ class LegQuote(NamedTuple):
     fill           of one unit
     fees           the most that open fee and keeper's fee can come to
     lowest, highest   prices between which it is healthy right after opening; 0 and Infinity: on that side for ever
-    largest_loss   the most it can lose with its fees, never above its margin: it lies in its own vault
+    largest_loss   the most it can lose held to the expiry, fees included, never above its margin
     """
 
     leg: OptionLeg

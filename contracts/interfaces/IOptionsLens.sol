@@ -31,7 +31,7 @@ struct Listing {
 /// @notice What one leg of an order would be. Token units, prices 18 decimals.
 /// @param quote as the market's Lens has it
 /// @param entry at the index given
-/// @param largestLoss of all that is put in, fees included, whatever happens
+/// @param largestLoss of what is put in, held to the expiry, fees included. Beyond the worst index a fee grows with the index.
 /// @param low, high indices between which it would be healthy, now
 struct LegQuote {
     ILens.OpenQuote quote;

@@ -3,7 +3,7 @@ pragma solidity ^0.8.28;
 
 import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
-import {IEuropeanOptions, OptionGreeks} from "../interfaces/IEuropeanOptions.sol";
+import {IEuropeanOptions, Option, OptionGreeks} from "../interfaces/IEuropeanOptions.sol";
 import {IFactory} from "../interfaces/IFactory.sol";
 import {Snapshot} from "../interfaces/IInstrument.sol";
 import {ILens} from "../interfaces/ILens.sol";
@@ -120,7 +120,8 @@ contract OptionsLens is IOptionsLens {
         }
     }
 
-    /// @dev What can be lost with a leg is what it could lose from its entry, and its fees, up to its margin.
+    /// @dev What can be lost with a leg is what it could lose from its entry, and its fees, up to its margin. The settlement's fee is
+    /// that of the index at which the payoff is worst, the nearest to the strike.
     function _quote(LegQuote memory q, MarketConfig calldata config, Leg calldata leg, uint256 index, uint256 mark)
         private
         view
@@ -131,9 +132,11 @@ contract OptionsLens is IOptionsLens {
         uint256 size = PositionMath.abs(leg.size);
         bool buy = leg.size > 0;
         d.entry = q.entry = PositionMath.fill(mark, q.quote.premium, index, buy);
-        uint256 cap = IEuropeanOptions(config.instrument).cap(leg.series);
+        Option memory o = IEuropeanOptions(config.instrument).optionOf(leg.series);
         uint256 fees = config.keeperCap + PositionMath.feeUp(config.openFee, size, index, d.unit);
-        uint256 worst = PositionMath.valueUp(size, buy ? q.entry : Math.saturatingSub(cap, q.entry), d.unit);
+        uint256 worst = PositionMath.valueUp(size, buy ? q.entry : Math.saturatingSub(o.cap, q.entry), d.unit);
+        uint256 worstAt = buy ? o.strike : o.put ? 0 : o.strike + o.cap;
+        worst += config.keeperFloor + PositionMath.feeUp(config.closeFee, size, worstAt, d.unit);
         q.largestLoss = Math.min(leg.margin, worst + fees);
         d.margin = int256(leg.margin) - int256(fees);
         (q.low, q.high) = HealthyRange.find(abi.encode(d), _healthy);

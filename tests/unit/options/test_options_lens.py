@@ -105,6 +105,29 @@ def test_a_listing_tells_the_fills_that_an_order_gets() -> None:
     assert fixed.fixed_ and fixed.fixing == 2_000 * ONE and WINDOW < HOUR
 
 
+@pytest.mark.parametrize(
+    ("put", "size", "fixing"), [(False, 10, 2_000), (True, 10, 2_000), (False, -10, 4_000), (True, -10, 500)]
+)
+def test_what_can_be_lost_is_what_the_worst_settlement_takes(put: bool, size: int, fixing: int) -> None:
+    world = ready()
+    lens, plain = (world.deployment.deploy(name) for name in ("OptionsLens", "Lens"))
+    leg = world.position(world.series(put, PRICE, EXPIRY), size, 40_000, 12_000)
+    parts = plain.address, world.deployment.factory.address, world.contracts.config
+    before = world.balance(world.trader)
+    (position,) = world.request(leg)
+    proof = world.tick()
+    (quote,), loss, _ = lens.call.quoteLegs(*parts, [leg], LOW, HIGH, PRICE * ONE)
+    world.execute(position, proof)
+    world.walk(fixing)
+    world.settle_prices(EXPIRY, [fixing] * 6)
+    world.fix(EXPIRY)
+    (exit_,) = world.settle(position).events_of("Exited")
+    lost = before - world.balance(world.trader)
+    worst = 0 if size > 0 else PRICE * ONE  # mark: a short put's is at an index of 0
+    spared = abs(worst - exit_.args.mark) * abs(size) // 10**12
+    assert 0 <= loss - lost - spared < 30 * 10**6 and loss == quote.largestLoss < 40_000 * 10**6
+
+
 def test_a_quote_of_a_straddle_says_what_its_legs_then_need_and_can_lose() -> None:
     world = ready()
     lens, plain = (world.deployment.deploy(name) for name in ("OptionsLens", "Lens"))
@@ -148,7 +171,8 @@ def test_a_long_can_lose_its_fill_and_its_fees_and_is_always_healthy(built: Opti
     leg = built.position(series, 10, 5_000, 1_400)
     (quote,), loss, whole = lens.call.quoteLegs(plain.address, factory, config, [leg], LOW, HIGH, PRICE * ONE)
     assert (quote.low, quote.high) == (0, HIGHEST)
-    assert loss == -(-10 * quote.entry // 10**12) + 20 * 10**6 + 10 * PRICE * 10**6 // 2_000
+    fee = 10 * PRICE * 10**6 // 2_000  # of the opening; at the strike, of the settlement
+    assert loss == -(-10 * quote.entry // 10**12) + 20 * 10**6 + fee + config["keeperFloor"] + fee
     assert whole.delta > 5 * ONE
     # A margin that pays nothing of it is healthy nowhere.
     (bare,), loss, _ = lens.call.quoteLegs(

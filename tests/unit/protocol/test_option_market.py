@@ -16,6 +16,7 @@ from bulkhead.protocol.errors import AlreadyFixed, SeriesInvalid, StrikeOutOfBan
 from bulkhead.protocol.events import Opened
 from bulkhead.protocol.local import LocalProtocol
 from bulkhead.protocol.option_market import OptionMarket
+from bulkhead.protocol.options import OPTION_MARKET
 
 HOUR = 3_600
 #: Thursday, 7 January 2027, 12:00 UTC.
@@ -102,7 +103,8 @@ def test_a_bought_leg_loses_its_fill_and_fees_at_most_and_is_never_liquidated(pa
     _, market, trader, _ = parts
     leg = OptionLeg(market.series("call", 2_000, market.expiries()[1]), 5)
     (one,) = market.quote_legs([leg], trader=trader).legs
-    assert one.largest_loss == pytest.approx(5 * one.fill + one.fees, rel=Decimal("0.001"))
+    settlement = OPTION_MARKET.keeper_floor + 5 * 2_000 * OPTION_MARKET.close_fee
+    assert one.largest_loss == pytest.approx(5 * one.fill + one.fees + settlement, rel=Decimal("0.001"))
     assert one.largest_loss <= Decimal(one.leg.margin or 0)
     assert (one.lowest, one.highest) == (0, Decimal("Infinity"))
 
