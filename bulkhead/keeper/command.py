@@ -37,12 +37,12 @@ fail, with 2 for wrong arguments.
 
 EXAMPLES = """\
 examples:
-  bulkhead keeper deployments/sepolia.json --coin-price 2000              all jobs of its only market
-  bulkhead keeper deployments/sepolia.json --dry-run --once               what it would do now; no key needed
-  bulkhead keeper FILE --market ETH --jobs liquidate execute --coin-price 2000 --min-profit 0.5 --daily-budget 0.02
-  bulkhead keeper FILE --coin-price 2000 --listen 9464 --alert https://...   figures, health and alerts
-  bulkhead keeper FILE --rehearse --coin-price 2000                       every liquidation on a local copy: what fails?
-  bulkhead keeper FILE --replay 21000000 21000600                         what it would have sent at these blocks
+  bulkhead keeper deployments/sepolia.json --market ETH --coin-price 2000      all jobs of one market
+  bulkhead keeper deployments/sepolia.json --market ETH --dry-run --once       what it would do now; no key needed
+  bulkhead keeper FILE --jobs liquidate execute --coin-price 2000 --min-profit 0.5 --daily-budget 0.02
+  bulkhead keeper FILE --coin-price 2000 --listen 9464 --alert https://...      figures, health and alerts
+  bulkhead keeper FILE --rehearse --coin-price 2000      every liquidation on a local copy: what fails?
+  bulkhead keeper FILE --replay 21000000 21000600        what it would have sent at these blocks
 """
 
 
@@ -173,9 +173,13 @@ def market_of(options: argparse.Namespace) -> tuple[Market, int]:
     if "chain_id" in record and chain.chain_id != record["chain_id"]:
         raise KeeperError(f"the node at {chain.url} is of chain {chain.chain_id}, and {options.record} of another.")
     try:
-        market = Protocol.connect(chain, record).market(options.market)
+        protocol = Protocol.connect(chain, record)
     except (LookupError, ValueError, KeyError, TypeError) as error:
         raise KeeperError(f"{options.record} cannot be used: {error}") from None
+    try:
+        market = protocol.market(options.market)
+    except LookupError as error:
+        raise KeeperError(f"--market: {error.args[0]}") from None
     return market, _created(record, market)
 
 

@@ -24,7 +24,7 @@ Ends with 0, with 1 if the chain cannot be used, or --once has found an invarian
 
 EXAMPLES = """\
 examples:
-  bulkhead monitor deployments/sepolia.json                                     until Ctrl-C
+  bulkhead monitor deployments/sepolia.json --market ETH                        until Ctrl-C
   bulkhead monitor FILE --once                                                  one picture
   bulkhead monitor FILE --keeper 0x... --state out/keeper --coin-price 2000     with what that keeper earns
 """

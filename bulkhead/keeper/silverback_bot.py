@@ -1,6 +1,6 @@
 """The keeper as a Silverback bot: every block is a look of the same engine, on whichever worker takes it.
 
-    export BULKHEAD_KEEPER_OPTIONS="deployments/sepolia.json --coin-price 2000" BULKHEAD_KEEPER_KEY=...
+    export BULKHEAD_KEEPER_OPTIONS="deployments/sepolia.json --market ETH --coin-price 2000" BULKHEAD_KEEPER_KEY=...
     silverback run bulkhead.keeper.silverback_bot:bot --network ethereum:sepolia:node
 
 The options are those of `bulkhead keeper`. One process works as that command does. Several need a Redis, named to

@@ -99,8 +99,9 @@ class Protocol:
         """A market by name; without one the only market. Raises LookupError that says which there are."""
         if name is None and len(self.markets) == 1:
             return next(iter(self.markets.values()))
-        if name not in self.markets:
-            raise LookupError(f"There is no market {name or 'without a name'}: name one of {', '.join(self.markets)}.")
+        if name is None or name not in self.markets:
+            wrong = "There is more than one market" if name is None else f"There is no market {name}"
+            raise LookupError(f"{wrong}: name one of {', '.join(self.markets)}.")
         return self.markets[name]
 
     def __repr__(self) -> str:

@@ -116,6 +116,16 @@ def test_wrong_files(record: Path, capsys: pytest.CaptureFixture[str], content: 
     assert told[0] == 2 and sentence in told[1] and told[1].count("\n") == 1
 
 
+def test_of_several_markets_one_is_named(record: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = json.loads(record.read_text())
+    content["markets"]["BTC"] = content["markets"]["ETH"]
+    record.write_text(json.dumps(content))
+    assert refusal(capsys, record, "--dry-run") == (
+        2,
+        "bulkhead: --market: There is more than one market: name one of ETH, BTC.\n",
+    )
+
+
 def test_nothing_stands_at_the_market_s_address(record: Path, capsys: pytest.CaptureFixture[str]) -> None:
     content = json.loads(record.read_text())
     content["markets"]["ETH"]["market"] = "0x" + "99" * 20

@@ -673,7 +673,7 @@ def test_markets_by_name() -> None:
     assert protocol.market("BTC").name == "BTC"
     with pytest.raises(LookupError, match="There is no market DOGE: name one of ETH, BTC"):
         protocol.market("DOGE")
-    with pytest.raises(LookupError, match="There is no market without a name: name one of ETH, BTC"):
+    with pytest.raises(LookupError, match="There is more than one market: name one of ETH, BTC"):
         protocol.market()
     protocol.set_price(61_000, "BTC")
     assert [market.oracle.latest().price for market in protocol.markets.values()] == [2_000, 61_000]
