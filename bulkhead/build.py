@@ -63,6 +63,9 @@ OUTPUTS += ["evm.methodIdentifiers", "storageLayout"]
 # Test doubles that ship: `Protocol.local` and `bulkhead drive` deploy them.
 SHIPPED_MOCKS = ("TokenMock", "FeedProxyMock")
 
+# Warnings that no change could silence: transient storage is what we mean.
+MEANT = {"2394"}
+
 CODE_LIMIT = 24_576  # EIP-170
 INIT_CODE_LIMIT = 49_152  # EIP-3860
 OWN_LIMITS = {"Market": 24_000}  # room for a fix after an audit
@@ -200,6 +203,8 @@ def build(force: bool = False) -> list[str]:
         if not stale and not gone:
             return []
 
+        if sys.stderr.isatty():  # it can take half a minute, and says nothing else to whoever waits
+            print(f"compiling {len(stale)} files ...", file=sys.stderr)
         # Each result is kept as it comes: an error in one file does not make the others compile again.
         (BUILD / "artifacts").mkdir(parents=True, exist_ok=True)
         problems: dict[str, None] = {}
@@ -347,12 +352,13 @@ def _compile(inputs: dict[str, dict[str, Any]]) -> Iterator[tuple[str, dict[str,
 
 
 def _diagnostics(source: str, output: dict[str, Any]) -> tuple[list[str], bool]:
-    """Messages to show, and whether one is an error. Warnings of a file are shown when that file is compiled."""
+    """Messages to show, and whether one is an error. Warnings of a file of ours are shown when it is compiled."""
     shown, is_error = [], False
     for problem in output.get("errors", []):
         error = problem["severity"] == "error"
         is_error |= error
-        if error or problem.get("sourceLocation", {}).get("file") == source:
+        own = source.startswith("contracts/") and problem.get("sourceLocation", {}).get("file") == source
+        if error or (own and problem["errorCode"] not in MEANT):
             shown.append(problem["formattedMessage"].rstrip() + "\n")
     return shown, is_error
 

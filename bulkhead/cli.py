@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bulkhead import deploy
+from bulkhead.build import BuildError
 from bulkhead.chain import AnvilChain, ChainError, RevmChain
 from bulkhead.fuzz import command as fuzz
 from bulkhead.fuzz import profit_command as profit
@@ -116,6 +117,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("bulkhead: interrupted", file=sys.stderr)
         return 130
+    except BuildError as error:
+        print(f"FAILED: {error}", file=sys.stderr)
+        return 1
 
 
 def _drive(options: argparse.Namespace) -> int:
