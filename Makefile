@@ -12,7 +12,7 @@ BOT    := .venv-silverback
 .PHONY: help setup build test demo bench-gas bench-options bench-option-gas bench-fuzz bench-keeper replay-keepers fuzz campaign profit profit-oracle risk latency option-quotes coverage faults faults-keeper hunt mutation prove docs lint lint-python lint-solidity slither sizes format clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(SETUP) ## install everything that is pinned (once; again only when a pin changes)
 

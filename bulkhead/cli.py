@@ -68,9 +68,8 @@ def parser() -> argparse.ArgumentParser:
             default="olhc",
             help="which end of a candle comes first (default: olhc)",
         )
-        command.add_argument(
-            "--out", type=Path, default=Path("out/demo"), metavar="DIR", help="for the pictures (default: out/demo)"
-        )
+        out = Path("out") / name
+        command.add_argument("--out", type=Path, default=out, metavar="DIR", help=f"for the pictures (default: {out})")
         command.add_argument(
             "--engine",
             choices=("anvil", "revm"),

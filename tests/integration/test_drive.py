@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from bulkhead.chain import RevmChain
-from bulkhead.cli import main
+from bulkhead.cli import main, parser
 from bulkhead.scenario import ASSETS, built_in
 from bulkhead.scenario.drive import LEAD, Outcome, drive, schedule
 from bulkhead.scenario.paths import Candle
@@ -116,3 +116,7 @@ def test_rounds_are_near_each_other_and_reach_every_price(order: Any) -> None:
 def test_a_price_that_no_feed_can_tell() -> None:
     with pytest.raises(ValueError, match="a feed with 8 decimals"):
         schedule({"ETH": [Candle(0, WAD, WAD, 1, WAD)]}, "olhc")
+
+
+def test_pictures_of_a_drive_leave_those_of_the_demo_alone() -> None:
+    assert [parser().parse_args([name]).out for name in ("demo", "drive")] == [Path("out/demo"), Path("out/drive")]
