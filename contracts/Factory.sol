@@ -34,7 +34,9 @@ contract Factory is IFactory {
     /// @inheritdoc IFactory
     mapping(address market => bool) public isMarket;
 
-    /// @param marketCode pieces of the creation code of Market, @param poolCode of Pool, @param vaultCode of PositionVault
+    /// @param marketCode pieces of the creation code of Market
+    /// @param poolCode of Pool
+    /// @param vaultCode of PositionVault
     constructor(address[] memory marketCode, address[] memory poolCode, address[] memory vaultCode) {
         (_marketCode, _poolCode, _vaultCode) = (marketCode, poolCode, vaultCode);
     }

@@ -41,7 +41,8 @@ interface IKeeperAdapter {
     /// @dev An order is found once its first price is there, with a primary and validators of Chainlink; with others only where its
     /// time to live is over.
     /// @param checkData abi.encode(Check)
-    /// @return needed whether there is anything, and @return performData what: abi.encode(Work)
+    /// @return needed whether there is anything
+    /// @return performData what: abi.encode(Work)
     function checkUpkeep(bytes calldata checkData) external view returns (bool needed, bytes memory performData);
 
     /// @notice Does it. Anyone may call it with anything: the market decides over each step again, and all fees go to the receiver.

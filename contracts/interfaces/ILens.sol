@@ -110,7 +110,8 @@ interface ILens {
         returns (Position[] memory states, Order[] memory orders);
 
     /// @notice Prices a request to open one leg now, whatever its margin and its limit are.
-    /// @param factory of the market, @param config the market's: they give its address, so that no other terms can slip in
+    /// @param factory of the market
+    /// @param config the market's: both give its address, so that no other terms can slip in
     /// @dev Says what would pass, not that it would: the pool does not tell the index of its last trade, which the band must
     /// reach, nor all that its cap of utilisation is measured by. A call of `requestOpen` without sending it does.
     function quoteOpen(IFactory factory, MarketConfig calldata config, Leg calldata leg, uint256 low, uint256 high)

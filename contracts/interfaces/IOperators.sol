@@ -48,7 +48,9 @@ interface IOperators {
     /// @param action number of the bit in `actions`; from 64 on none is ever granted
     function spend(address trader, address operator, uint256 action, uint256 amount) external;
 
+    /// @notice What an operator may do for a trader in a market; all zero where nothing was ever granted.
     function grantOf(address trader, address market, address operator) external view returns (Grant memory);
 
+    /// @notice The nonce that the trader's next signature must bear.
     function nonces(address trader) external view returns (uint256);
 }

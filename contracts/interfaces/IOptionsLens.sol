@@ -44,11 +44,13 @@ struct LegQuote {
 /// @title What readers ask about options: series by rule, their prices and Greeks, orders of several legs.
 interface IOptionsLens {
     /// @notice The next Fridays, and the last Fridays of the months, as far as the longest tenor reaches; ascending.
-    /// @param weeks_ how many of the first, @param months how many of the second, the present month's counted
+    /// @param weeks_ how many of the first
+    /// @param months how many of the second, the present month's counted
     function expiries(IEuropeanOptions options, uint256 weeks_, uint256 months) external view returns (uint256[] memory);
 
     /// @notice Calls and puts of these expiries, with strikes around an index.
-    /// @param each how many strikes on either side of the nearest one, @param every of how many steps their distance is
+    /// @param each how many strikes on either side of the nearest one
+    /// @param every of how many steps their distance is
     function seriesAround(
         IEuropeanOptions options,
         uint256 index,
@@ -65,7 +67,9 @@ interface IOptionsLens {
 
     /// @notice An order of several legs before it is committed: each leg, what can be lost with all, the Greeks of the whole.
     /// @dev Legs are quoted one by one, each as if it were the first: what one binds makes the next a little dearer.
-    /// @param low, high band of the order, @param index at which entries, health and Greeks are told
+    /// @param low end of the order's band
+    /// @param high its other end
+    /// @param index at which entries, health and Greeks are told
     function quoteLegs(
         ILens lens,
         IFactory factory,

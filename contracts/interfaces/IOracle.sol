@@ -48,13 +48,15 @@ interface IOracle {
     /// @notice The market's oracle is finished; `index` settles every position on it.
     event Ended(uint256 index, uint256 time);
 
-    /// @notice What the primary needs to know later of the moment of a commit (Chainlink: its phase; Pyth: nothing, 1). Reverts in grace and after the end.
+    /// @notice What the primary needs to know later of the moment of a commit (Chainlink: its phase; Pyth: nothing, 1).
+    /// Reverts in grace and after the end.
     function commitment() external view returns (uint16 phase);
 
     /// @notice The primary's first price observed strictly after `afterTime`, proven to be the first.
     /// @dev Reverts where the proof is wrong or missing, and after the end; of a validator it then shows nothing.
-    /// `undisputed` is false where the quorum of validators, as of `time`, disagrees, where a single source or the second leg jumped, and with `index` 0 where an answer is invalid: never use
-    /// `index` then. Whatever is shown, there is one outcome: what could still turn it when shown makes the call revert.
+    /// `undisputed` is false where the quorum of validators, as of `time`, disagrees, where a single source or the second leg
+    /// jumped, and with `index` 0 where an answer is invalid: never use `index` then. Whatever is shown, there is one outcome: what
+    /// could still turn it when shown makes the call revert.
     /// @param phase what `commitment` answered
     /// @param proof abi.encode(uint80 round) with a single source, else abi.encode(uint80 round, uint80[] rounds), in the
     /// order of the validators, the second leg last: of each the last round transmitted at or before `time`; the first round of its
@@ -70,9 +72,10 @@ interface IOracle {
 
     /// @notice Starts, clears or completes the clock of an outage. Anyone may call it, at any time.
     /// @dev First it follows the proxies of validators and of the second leg to a new phase: until then `latest` takes them for
-    /// silent, so that liquidation does not go on where closing could not. Started when there is no valid price, which also records
-    /// the last undisputed one that a bounded search finds; cleared by a valid price observed after the start. Complete after the limit if the primary was silent throughout, or if somebody called at least every eighth of the
-    /// limit and no valid price was there; otherwise it starts anew. The silence of a source that is only pulled proves nothing.
+    /// silent, so that liquidation does not go on where closing could not. Started when there is no valid price, which also
+    /// records the last undisputed one that a bounded search finds; cleared by a valid price observed after the start. Complete
+    /// after the limit if the primary was silent throughout, or if somebody called at least every eighth of the limit and no valid
+    /// price was there; otherwise it starts anew. The silence of a source that is only pulled proves nothing.
     /// Reverts for lack of gas (`GasTooLow`), never because of what a source does.
     function checkOutage() external returns (bool ended);
 

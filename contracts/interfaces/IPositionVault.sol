@@ -11,7 +11,8 @@ interface IPositionVault {
     function trader() external view returns (address);
 
     /// @notice Pays both parties; what the token refuses to deliver stays here.
-    /// @return traderPaid whether the trader's part left, @return poolPaid whether the pool's part left
+    /// @return traderPaid whether the trader's part left
+    /// @return poolPaid whether the pool's part left
     function pay(uint256 toTrader, uint256 toPool) external returns (bool traderPaid, bool poolPaid);
 
     /// @notice Pays a claim to where the trader directs it. Reverts where the token refuses.

@@ -63,8 +63,11 @@ interface IVolatilityFeed {
     /// @notice Gives up a grid point that nobody proved in its life, and all up to now: the next one lies ahead. Anyone may call it.
     function skip() external;
 
-    /// @notice What a keeper asks: is the next point of the grid to be proven (`isDue`) or to be skipped (`expired`)?
-    /// @param time of the grid point, @param phase that its price is proven with
+    /// @notice What a keeper asks of the next point of the grid.
+    /// @return isDue is it to be proven?
+    /// @return expired is it to be skipped?
+    /// @return time of the grid point
+    /// @return phase that its price is proven with
     function due() external view returns (bool isDue, bool expired, uint256 time, uint16 phase);
 
     /// @notice Of the exponentially weighted squares of returns, with the shorter memory; rounded up.

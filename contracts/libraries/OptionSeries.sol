@@ -28,7 +28,8 @@ library OptionSeries {
     }
 
     /// @notice The series of an option.
-    /// @param expiry_ a Friday at 08:00 UTC, @param number_ of steps to the strike
+    /// @param expiry_ a Friday at 08:00 UTC
+    /// @param number_ of steps to the strike
     function encode(bool put, uint256 expiry_, uint256 number_) internal pure returns (uint24) {
         bool friday = expiry_ >= ORIGIN && (expiry_ - ORIGIN) % WEEK == 0;
         uint256 week = friday ? (expiry_ - ORIGIN) / WEEK : 0;

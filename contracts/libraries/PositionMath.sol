@@ -86,7 +86,8 @@ library PositionMath {
     /// @notice Divides a slice: close fee, then premium, then phi of what is left, then the trader.
     /// @param equity of the slice, unclamped
     /// @param fees close fee plus premium, taken as far as equity reaches
-    /// @param phi share of what remains, @param phiToPool the pool's part of phi
+    /// @param phi share of what remains
+    /// @param phiToPool the pool's part of phi
     function split(uint256 margin, uint256 reserve, int256 equity, uint256 fees, uint256 phi, uint256 phiToPool)
         internal
         pure
@@ -102,7 +103,8 @@ library PositionMath {
 
     /// @notice Smallest fraction f whose liquidation restores the target, 1e18 = all:
     /// equity - f x (fees + phi x equity) >= target x (1 - f), rounded up.
-    /// @param equity after the flat fee, @param fees close fee plus premium of the whole
+    /// @param equity after the flat fee
+    /// @param fees close fee plus premium of the whole
     function liquidationFractionUp(int256 equity, uint256 target, uint256 fees, uint256 phi)
         internal
         pure
