@@ -260,10 +260,9 @@ def _start(
     command = [program, "--silent", "--host", "127.0.0.1", "--port", str(port), "--chain-id", str(chain_id)]
     command += ["--timestamp", str(timestamp), "--hardfork", "prague", "--gas-limit", str(GAS_LIMIT * PER_BLOCK)]
     command += ["--base-fee", "0", "--prune-history", str(KEPT_STATES), *options]
-    try:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+    nothing = subprocess.DEVNULL
+    try:  # in a session of its own: Ctrl-C is for this process, which still needs the node to clean up
+        process = subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True)
     except OSError:
         raise ProgramMissing("anvil") from None
     return f"http://127.0.0.1:{port}", process

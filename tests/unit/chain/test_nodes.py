@@ -130,6 +130,25 @@ def test_anvil_ends_with_its_python(end: str) -> None:
     assert not alive
 
 
+def test_an_interrupted_block_is_undone_on_a_node_that_lives() -> None:
+    """Ctrl-C reaches every process of the terminal: the answer must be the interruption, not a node that is gone."""
+    code = (
+        "import time\nfrom bulkhead.chain import AnvilChain\n"
+        "with AnvilChain() as chain, chain.isolated():\n    print(flush=True)\n    time.sleep(60)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None and process.stdout.readline() == "\n"
+        os.killpg(process.pid, signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert told.endswith("KeyboardInterrupt\n") and "NodeUnreachable" not in told
+
+
 def test_importing_loads_no_engine_and_asks_nobody() -> None:
     code = (
         "import sys, bulkhead.chain; print([m for m in ('ape', 'web3', 'pyrevm', 'eth_account') if m in sys.modules])"
