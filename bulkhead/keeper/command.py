@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sqlite3
 import sys
@@ -167,13 +166,14 @@ def market_of(options: argparse.Namespace) -> tuple[Market, int]:
     from bulkhead import Protocol
     from bulkhead.chain import Web3Chain
     from bulkhead.keeper.endpoints import Endpoints
+    from bulkhead.protocol import WrongDeployment
 
     record, urls = _record(options.record), _urls(options)
     chain = Endpoints(urls) if len(urls) > 1 else Web3Chain(urls[0])
-    if "chain_id" in record and chain.chain_id != record["chain_id"]:
-        raise KeeperError(f"the node at {chain.url} is of chain {chain.chain_id}, and {options.record} of another.")
     try:
-        protocol = Protocol.connect(chain, record)
+        protocol = Protocol.connect(chain, options.record)
+    except WrongDeployment as error:
+        raise KeeperError(str(error)) from None
     except (LookupError, ValueError, KeyError, TypeError) as error:
         raise KeeperError(f"{options.record} cannot be used: {error}") from None
     try:
@@ -191,15 +191,12 @@ def _urls(options: argparse.Namespace) -> list[str]:
 
 
 def _record(file: Path) -> dict[str, Any]:
+    from bulkhead.protocol.protocol import WrongDeployment, read_record
+
     try:
-        content = json.loads(file.read_text())
-    except OSError as error:
-        raise KeeperError(f"{file} cannot be read: {error.strerror}.") from None
-    except ValueError:
-        content = None
-    if not isinstance(content, dict):
-        raise KeeperError(f"{file} is no deployment record: name what `bulkhead deploy` has written.")
-    return content
+        return read_record(file)
+    except WrongDeployment as error:
+        raise KeeperError(str(error)) from None
 
 
 def _listed(text: str) -> list[str]:

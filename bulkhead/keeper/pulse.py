@@ -56,7 +56,7 @@ class Pulse:
         return True, f"block {self._head}" if self._head >= 0 else "starting"
 
 
-class Endpoint:
+class PulseServer:
     """Serves both in a thread of its own, from its creation on; port 0 takes a free one. Raises OSError."""
 
     def __init__(self, pulse: Pulse, registry: CollectorRegistry, port: int, host: str = "127.0.0.1") -> None:

@@ -36,7 +36,7 @@ def seen(options: argparse.Namespace, keeper: Keeper) -> Iterator[None]:
     from bulkhead.keeper.alerts import Alerts, When
     from bulkhead.keeper.journal import Journal
     from bulkhead.keeper.metrics import Metrics
-    from bulkhead.keeper.pulse import Endpoint, Pulse
+    from bulkhead.keeper.pulse import Pulse, PulseServer
     from bulkhead.keeper.runner import json_log
 
     market = keeper.market
@@ -47,12 +47,12 @@ def seen(options: argparse.Namespace, keeper: Keeper) -> Iterator[None]:
             host, port = _listen(options.listen)
             pulse, metrics = Pulse(), Metrics(keeper)
             try:
-                endpoint = Endpoint(pulse, metrics.registry, port, host)
+                server = PulseServer(pulse, metrics.registry, port, host)
             except OSError as error:
                 raise CannotBeSeen(f"--listen {options.listen}: {error.strerror}.") from None
-            opened.callback(endpoint.close)
+            opened.callback(server.close)
             keeper.watchers += [pulse, metrics]
-            json_log("listening", {"host": host, "port": endpoint.port})
+            json_log("listening", {"host": host, "port": server.port})
         if options.alert:
             if urlsplit(options.alert).scheme not in ("http", "https"):
                 raise CannotBeSeen("--alert must be a URL, http or https.")

@@ -13,7 +13,7 @@ from bulkhead.chain.base import AddressLike
 from bulkhead.model.oracles.oracle import encode_proof
 from bulkhead.protocol.errors import PriceNotThereYet, ProofInvalid, QuorumNotShown, TypedContract
 from bulkhead.protocol.events import OracleEvent
-from bulkhead.protocol.units import WAD, short, to_datetime, to_decimal
+from bulkhead.protocol.units import WAD, short, to_datetime, to_decimal, to_text
 
 #: No round has this id: with it a contract answers what time it wants a price after.
 NO_ROUND = encode_proof(0)
@@ -49,12 +49,12 @@ class Oracle:
     @property
     def base(self) -> str:
         """What the index is the price of: "ETH"."""
-        return _text(self.contract.call.base())
+        return to_text(self.contract.call.base())
 
     @property
     def quote(self) -> str:
         """What the index is counted in: "USD"."""
-        return _text(self.contract.call.quote())
+        return to_text(self.contract.call.quote())
 
     @property
     def heartbeat(self) -> int:
@@ -187,10 +187,6 @@ class Feed:
             return time + 1 if found is None else found.transmitted
 
         return bisect_right(range(1, MOST_ROUNDS), time, key=transmitted)
-
-
-def _text(word: bytes) -> str:
-    return bytes(word).rstrip(b"\0").decode()
 
 
 def _view(name: str, inputs: Sequence[str], outputs: Sequence[str]) -> dict[str, Any]:

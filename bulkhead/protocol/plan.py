@@ -7,10 +7,8 @@ the contracts refuse are found before anything is sent.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, fields
 from decimal import Decimal
-from typing import Any
 
 from bulkhead.build import artifacts
 from bulkhead.chain import ZERO, Address, Chain, Contract, EncodingError, Receipt, Revert, RevmChain
@@ -18,6 +16,7 @@ from bulkhead.protocol.config import AMOUNTS, ONE, MarketTerms, amount
 from bulkhead.protocol.deployment import Deployment, Journal, MarketContracts, RawCode, Step
 from bulkhead.protocol.networks import ConfigError, Feed, Network
 from bulkhead.protocol.record import Record
+from bulkhead.protocol.units import snake, to_text
 
 #: Rounds of a feed within a phase: the low bits of a round's id.
 ROUNDS = 2**64 - 1
@@ -148,13 +147,12 @@ def _rounds(feed: Contract) -> int:
 def _sentence(revert: Revert, decimals: int) -> str:
     """A refusal in the words of a configuration file."""
     if revert.name == "ConfigInvalid":
-        key = re.sub("[A-Z]", lambda letter: "_" + letter[0].lower(), revert.values.field)
+        key = snake(revert.values.field)
         kinds = {entry.name: entry.type for entry in fields(MarketTerms)}
         unit = 10**decimals if key in AMOUNTS else ONE if kinds.get(key) == "Decimal" else 1
         value, bound = (Decimal(number) / unit for number in (revert.values.value, revert.values.bound))
         relation = "at least" if value < bound else "at most"
         return f"{key} is {value:f}, it has to be {relation} {bound:f}"
     if revert.name == "SettingInvalid":
-        setting: Any = bytes(revert.values.setting).rstrip(b"\0").decode()
-        return f"the oracle refuses its setting {setting}: {revert.values.value}"
+        return f"the oracle refuses its setting {to_text(revert.values.setting)}: {revert.values.value}"
     return revert.sentence()

@@ -52,7 +52,7 @@ class Protocol:
         Raises WrongDeployment, NodeUnreachable, NoContract where nothing stands at a market's address.
         """
         chain = connect(provider, accounts)
-        content = _read(deployment) if isinstance(deployment, str | Path) else deployment
+        content = read_record(deployment) if isinstance(deployment, str | Path) else deployment
         name = str(deployment) if isinstance(deployment, str | Path) else "the deployment"
         if (
             not isinstance(content, Mapping)
@@ -108,13 +108,17 @@ class Protocol:
         return f"<{type(self).__name__} with {', '.join(self.markets)}>"
 
 
-def _read(file: str | Path) -> Any:
+def read_record(file: str | Path) -> dict[str, Any]:
+    """What `bulkhead deploy` has written, or somebody by hand. Raises WrongDeployment."""
     try:
-        return json.loads(Path(file).read_text())
+        content = json.loads(Path(file).read_text())
     except OSError as error:
         raise WrongDeployment(f"{file} cannot be read: {error.strerror}.") from None
     except ValueError:
-        raise WrongDeployment(f"{file} is no deployment record: name what `bulkhead deploy` has written.") from None
+        content = None
+    if not isinstance(content, dict):
+        raise WrongDeployment(f"{file} is no deployment record: name what `bulkhead deploy` has written.")
+    return content
 
 
 def _same_chain(chain: Chain, content: Mapping[str, Any], name: str) -> None:

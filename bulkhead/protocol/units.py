@@ -84,6 +84,11 @@ def to_seconds(moment: Moment, what: str) -> int:
     return to_integer(moment, 0, what)
 
 
+def to_text(word: bytes) -> str:
+    """A short text out of a bytes32."""
+    return bytes(word).rstrip(b"\0").decode(errors="replace")
+
+
 def plain(value: Decimal) -> str:
     """Thousands separated, no exponent."""
     return f"{value:,f}"
@@ -135,7 +140,7 @@ def _moment(raw: int, _: int | None) -> str:
 
 
 def _word(raw: bytes, _: int | None) -> str:
-    return raw.rstrip(b"\0").decode(errors="replace")
+    return to_text(raw)
 
 
 #: A value as it stands.

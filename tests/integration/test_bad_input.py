@@ -62,7 +62,7 @@ def node(here: LocalProtocol, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     ("command", "sentence"),
     [
         ("keeper good.json", "has nothing to pay gas with"),
-        ("keeper elsewhere.json", "is of chain 31337, and elsewhere.json of another"),
+        ("keeper elsewhere.json", "elsewhere.json is of chain 10, and the node of chain 31337"),
         ("keeper nowhere.json", "there is no such contract at 0x9999"),
         ("keeper torn.json", "torn.json is no deployment record"),
         ("keeper list.json", "list.json is no deployment record"),

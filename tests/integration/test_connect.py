@@ -112,7 +112,8 @@ def test_through_a_chain_in_this_process() -> None:
     ("content", "sentence"),
     [
         ("{", "is no deployment record: name what `bulkhead deploy` has written"),
-        ("[]", "names no markets: is the deployment complete"),
+        ("[]", "is no deployment record: name what `bulkhead deploy` has written"),
+        ("{}", "names no markets: is the deployment complete"),
         ('{"markets": ["ETH"]}', "names no markets"),
         ('{"markets": {"ETH": 5}}', "is no deployment record of this version"),
         ('{"markets": {"ETH": {"market": "0x00"}}}', "The addresses of market ETH lack its oracle"),

@@ -106,7 +106,7 @@ def test_wrong_arguments(
     [
         ("{", "is no deployment record"),
         ("{}", "names no markets"),
-        ('{"chain_id": 1, "markets": {}}', "is of chain 31337"),
+        ('{"chain_id": 1, "markets": {"ETH": {}}}', "record.json is of chain 1, and the node of chain 31337"),
         ('{"markets": {"ETH": {"market": "0x00"}}}', "lack its oracle"),
     ],
 )

@@ -25,7 +25,7 @@ from bulkhead.keeper.follower import Header
 from bulkhead.keeper.journal import Journal
 from bulkhead.keeper.metrics import Metrics
 from bulkhead.keeper.policy import Clock, Held, Price, State
-from bulkhead.keeper.pulse import FIRST, Endpoint, Pulse
+from bulkhead.keeper.pulse import FIRST, Pulse, PulseServer
 from bulkhead.model.interfaces.market import MarketConfig, Order, Position
 from bulkhead.protocol.local import LocalProtocol
 from tests.unit.keeper.test_command import record  # noqa: F401
@@ -229,8 +229,8 @@ def test_what_a_keeper_has_done_is_what_its_figures_say(protocol: LocalProtocol)
     watch = Watch()
     pulse, metrics = Pulse(fresh=30, clock=watch), Metrics(keeper)
     keeper.watchers += [pulse, metrics, Journal(told)]
-    endpoint = Endpoint(pulse, metrics.registry, 0)
-    base = f"http://127.0.0.1:{endpoint.port}"
+    server = PulseServer(pulse, metrics.registry, 0)
+    base = f"http://127.0.0.1:{server.port}"
     trader = protocol.account("trader", tokens=10_000)
     for _ in range(3):
         market.open(1, 120, 500, sender=trader)
@@ -257,7 +257,7 @@ def test_what_a_keeper_has_done_is_what_its_figures_say(protocol: LocalProtocol)
     guide = (Path(__file__).parents[3] / "docs" / "keepers.md").read_text()
     for family in metrics.registry.collect():
         assert f"| `{family.name.removeprefix(prefix)}" in guide, family.name
-    endpoint.close()
+    server.close()
     with pytest.raises(requests.ConnectionError):
         requests.get(f"{base}/healthz", timeout=5)
 
