@@ -33,5 +33,5 @@ class Journal:
             self._log("price again" if priced else "no price", {"block": head.number, **since})
         self._priced = priced
         if state.ended and not self._ended:
-            self._log("market ended", {"block": head.number, "positions": len(state.alive)})
+            self._log("market ended", {"block": head.number, "positions": len(state.settleable)})
         self._ended = state.ended

@@ -91,7 +91,7 @@ class State:
     waiting        positions with an order
     liquidatable   positions whose equity is below what it must be at `price`
     winners        positions whose gain has reached their reserve at `price`
-    alive          what can be settled: all positions once the market has ended, before that those of expired series
+    settleable     all positions once the market has ended, before that those of expired series
     first_exit     the request that is first in the pool's line
     grid_point     of the volatility feed that the market's margins follow, or the marks of its options
     turn_due       the path of volatility that the marks of options follow can be led on
@@ -109,7 +109,7 @@ class State:
     waiting: Sequence[Held] = ()
     liquidatable: Sequence[Held] = ()
     winners: Sequence[Held] = ()
-    alive: Sequence[Held] = ()
+    settleable: Sequence[Held] = ()
     first_exit: Exit | None = None
     grid_point: GridPoint | None = None
     turn_due: bool = False
@@ -127,7 +127,7 @@ class Intent:
 
 
 def decide(state: State, settings: Settings) -> list[Intent]:
-    """All that the wanted jobs would do now, the best paid of each job first; nothing twice, nothing that is busy."""
+    """All that the wanted jobs would do now, in the order of `_JOBS`; nothing twice, nothing that is busy."""
     found: list[Intent] = []
     taken = set(state.busy)
     for job, intents in _JOBS.items():
@@ -183,7 +183,7 @@ def close_at_reserve(state: State, settings: Settings) -> Iterator[Intent]:
 
 def settle(state: State, settings: Settings) -> Iterator[Intent]:
     """Everything whose final price is known."""
-    yield from _batches(Job.SETTLE, list(_free(state, state.alive)), state.config.keeper_floor, settings.batch)
+    yield from _batches(Job.SETTLE, list(_free(state, state.settleable)), state.config.keeper_floor, settings.batch)
 
 
 def pay_exit(state: State, settings: Settings) -> Iterator[Intent]:

@@ -55,7 +55,7 @@ class View:
             waiting=[_held(vault, known) for vault, known in self._follower.waiting.items()],
             liquidatable=liquidatable,
             winners=winners,
-            alive=self._all() if ended else self._expired(),
+            settleable=self._all() if ended else self._expired(),
             first_exit=self._first_exit(),
             grid_point=self._grid_point(),
             turn_due=self._terms.options is not None and bool(self._terms.options.path.call.turnDue()),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -114,6 +116,13 @@ def test_wrong_files(record: Path, capsys: pytest.CaptureFixture[str], content: 
     record.write_text(content)
     told = refusal(capsys, record, "--coin-price", 1)
     assert told[0] == 2 and sentence in told[1] and told[1].count("\n") == 1
+
+
+def test_a_command_line_loads_nothing_that_signs() -> None:
+    heavy = ("eth_account", "web3", "bulkhead.keeper.runner")
+    code = f"import sys, bulkhead.cli; print([m for m in {heavy} if m in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
 
 
 def test_of_several_markets_one_is_named(record: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -113,8 +113,8 @@ def test_nothing_is_done_twice_and_nothing_that_is_busy() -> None:
 
 
 def test_an_ended_market_is_settled_and_nothing_else() -> None:
-    alive = [held("a"), waits("b", DUE + 1)]
-    state = replace(QUIET, ended=True, price=None, alive=alive, waiting=alive[1:])
+    rest = [held("a"), waits("b", DUE + 1)]
+    state = replace(QUIET, ended=True, price=None, settleable=rest, waiting=rest[1:])
     assert wanted(state) == [(Job.SETTLE, ("a", "b"))]
 
 
