@@ -207,18 +207,17 @@ def build(force: bool = False) -> list[str]:
             print(f"compiling {len(stale)} files ...", file=sys.stderr)
         # Each result is kept as it comes: an error in one file does not make the others compile again.
         (BUILD / "artifacts").mkdir(parents=True, exist_ok=True)
-        problems: dict[str, None] = {}
+        warnings, errors = dict[str, None](), dict[str, None]()
         for source in [*gone, *stale]:
             index.pop(source, None)
         # The longest first, so that no core is left alone with the market at the end.
         stale.sort(key=lambda source: -_cost(source, closures[source]))
-        failed = False
         for source, output in _compile({source: standard_json(source) for source in stale}):
             messages, is_error = _diagnostics(source, output)
-            problems |= dict.fromkeys(messages)
             if is_error:
-                failed = True
+                errors |= dict.fromkeys(messages)
                 continue
+            warnings |= dict.fromkeys(messages)
             contracts = output.get("contracts", {}).get(source, {})
             for name, contract in contracts.items():
                 other = next((s for s, entry in index.items() if name in entry["contracts"]), None)
@@ -233,11 +232,10 @@ def build(force: bool = False) -> list[str]:
             if file.name not in live:
                 file.unlink()
 
-    text = "\n".join(problems)
-    if failed:
-        raise BuildError(text)
-    if text:
-        print(text, file=sys.stderr)
+    if errors:
+        raise BuildError("\n".join(errors))
+    if warnings:
+        print("\n".join(warnings), file=sys.stderr)
     return stale
 
 

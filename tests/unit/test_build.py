@@ -7,6 +7,7 @@ import pytest
 
 from bulkhead import build
 from bulkhead.cli import main
+from tests.unit.small_project import project
 
 UNUSED = (
     "pragma solidity ^0.8.28; contract C { function f(uint256 unused) external pure returns (uint256) { return 1; } }"
@@ -31,6 +32,13 @@ def test_warnings_are_shown_where_somebody_can_mend_them() -> None:
         "contracts/C.sol", analysed({"contracts/C.sol": {"contracts/C.sol": UNUSED}})["contracts/C.sol"]
     )
     assert any("Unused function parameter" in message for message in messages) and not is_error
+
+
+def test_an_error_is_not_buried_in_the_warnings_of_other_files(tmp_path: Path) -> None:
+    wrong = "pragma solidity ^0.8.28; contract D { uint8 x = 256; }"
+    with project(tmp_path, Warned=UNUSED, Wrong=wrong), pytest.raises(build.BuildError) as failed:
+        build.build()
+    assert "TypeError" in str(failed.value) and "Unused function parameter" not in str(failed.value)
 
 
 def test_a_command_without_a_compiler_says_so(
