@@ -81,6 +81,18 @@ def test_gas_is_what_was_measured() -> None:
     assert f"{sum(row.count('**') // 2 for row in table)} of {2 * len(table)} figures" in README
 
 
+def test_gas_of_options_is_what_was_measured() -> None:
+    """Of both benchmarks: the limit of a leg is 1.1 times a perpetual's."""
+    benchmarks = ROOT / "benchmarks"
+    gas = json.loads((benchmarks / "option_gas.json").read_text())
+    limit = json.loads((benchmarks / "gas.json").read_text())["one"]["open"]["total"] * 11 // 10
+    assert f"costs {gas['open']:,} to open (limit {limit:,}" in README
+    assert f"both executions {gas['open_two_legs']:,}" in README.replace("\n", " ")
+    assert f"settled {gas['settle_each']:,} (limit" in README
+    page = (ROOT / "docs" / "options.md").read_text()
+    assert [name for name, figure in {**gas, "limit": limit}.items() if f"{figure:,}" not in page] == []
+
+
 def test_targets_of_make_exist() -> None:
     there = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     assert set(re.findall(r"\bmake ([a-z-]+)", README)) <= there
