@@ -11,9 +11,9 @@ changed are compiled, spread over one node process per core. Everything lands in
 Run as `python -m bulkhead.build`; standard library only.
 
 An installed package has neither sources nor a compiler. It reads `bulkhead/manifest/NAME.json`, which `--manifest`
-writes and a test compares with the sources. The files are committed, so that installing from a checkout or from git
-takes no Node; one a contract and as text, so that git keeps only what changed, and that changes in two contracts do not
-meet.
+writes, with the compiler's version in `bulkhead/manifest/compiler`, and a test compares with the sources. The files are
+committed, so that installing from a checkout or from git takes no Node; one a contract and as text, so that git keeps
+only what changed, and that changes in two contracts do not meet.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / ".build"
 SOLC = ROOT / "tools" / "solc"
 MANIFEST = Path(__file__).resolve().parent / "manifest"
+#: The file in it that names the compiler.
+COMPILER = "compiler"
 
 # Test doubles of others that no file of ours has to inherit to be deployable in tests.
 EXTRA_SOURCES = (
@@ -141,6 +143,19 @@ def read_manifest() -> dict[str, Artifact]:
     }
 
 
+@functools.cache
+def compiler_version() -> str:
+    """What made the bytecode, as explorers name it: 0.8.34+commit.80d5c536."""
+    if not is_checkout():
+        return (MANIFEST / COMPILER).read_text().strip()
+    return _asked_version()
+
+
+def _asked_version() -> str:
+    told = subprocess.run([str(SOLC), "--version"], capture_output=True, text=True, check=True).stdout
+    return told.rpartition("Version: ")[2].split()[0].split(".Emscripten")[0]
+
+
 def manifest() -> dict[str, str]:
     """The manifest as it should be, of the last build: name -> the text of its file."""
     return {
@@ -161,6 +176,7 @@ def write_manifest() -> None:
             file.unlink()
     for name, text in texts.items():
         (MANIFEST / f"{name}.json").write_text(text)
+    (MANIFEST / COMPILER).write_text(_asked_version() + "\n")
 
 
 def _shipped(artifact: Artifact) -> dict[str, Any]:

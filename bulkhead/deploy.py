@@ -63,7 +63,7 @@ class DeployError(Exception):
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """The arguments of `bulkhead deploy`."""
     command.add_argument("name", nargs="?", metavar="NETWORK", help="a shipped network, or the one --config is for")
-    command.add_argument("--config", type=Path, metavar="FILE", help="configuration (default: networks/NETWORK.toml)")
+    command.add_argument("--config", type=Path, metavar="FILE", help="configuration (default: what ships)")
     command.add_argument("--rpc", metavar="URL", help="node to deploy through")
     command.add_argument("--port", type=int, help="of a local node started here, which then stays up until Ctrl-C")
     command.add_argument("--network", metavar="CHOICE", help="connect as ape does: ecosystem:network:provider")
@@ -79,11 +79,6 @@ def run(options: argparse.Namespace) -> int:
     """Runs the command; gives the exit code."""
     from bulkhead.protocol.networks import ConfigError, load
 
-    if not is_checkout():
-        print(
-            "bulkhead: deploying takes a checkout of the project: an installed package only connects", file=sys.stderr
-        )
-        return 2
     try:
         network = load(options.name or _from_ape(options.network), options.config)
         _consistent(options, network)
@@ -104,11 +99,10 @@ def _deploy(options: argparse.Namespace, network: Network, door: Door) -> None:
     # rich is slow to import: not for --help
     from rich.console import Console
 
-    from bulkhead.build import artifacts
+    from bulkhead.build import artifacts, compiler_version
     from bulkhead.protocol.checks import check_all, check_chain
     from bulkhead.protocol.plan import carry_out, rehearse
     from bulkhead.protocol.record import Record
-    from bulkhead.protocol.verify import compiler_version
 
     console = Console(width=None if sys.stdout.isatty() else 150, highlight=False, soft_wrap=not sys.stdout.isatty())
     chain, sender, _ = door
@@ -213,6 +207,8 @@ def _consistent(options: argparse.Namespace, network: Network) -> None:
     """Raises ConfigError for arguments that contradict each other."""
     from bulkhead.protocol.networks import LOCAL_CHAINS, ConfigError
 
+    if options.verify and not is_checkout():
+        raise ConfigError("--verify takes a checkout of the project: an installed package has no sources to hand over")
     if options.network and options.rpc:
         raise ConfigError("--network and --rpc both name a node: give one")
     if options.account and options.keyfile:

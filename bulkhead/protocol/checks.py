@@ -8,11 +8,21 @@ from decimal import Decimal
 
 from bulkhead.build import artifacts
 from bulkhead.chain import ZERO, ChainError, NodeUnreachable, Revert, Web3Chain
-from bulkhead.protocol.networks import Market, Network, Token
+from bulkhead.protocol.networks import Market, Network, OptionsMarket, Token
 from bulkhead.protocol.plan import Planned
 
 #: Spare ether over the estimate, as a fraction: fees may rise while a deployment runs, and L2s add those of their L1.
 SPARE = Decimal("1.2")
+#: What every aggregator answers beside its rounds.
+_DESCRIBED = [
+    {
+        "type": "function",
+        "stateMutability": "view",
+        "name": "description",
+        "inputs": [],
+        "outputs": [{"type": "string", "name": "text"}],
+    }
+]
 
 
 @dataclass(frozen=True)
@@ -65,8 +75,7 @@ def _feed(chain: Web3Chain, market: Market) -> Iterator[Check]:
         return
     proxy = chain.contract(artifacts()["FeedProxyMock"], feed.address).call  # all but the description
     yield _equal(subject, "decimals", feed.decimals, proxy.decimals)
-    aggregator = chain.contract(artifacts()["MockV3Aggregator"], feed.address).call
-    yield _equal(subject, "description", feed.description, aggregator.description)
+    yield _equal(subject, "description", feed.description, chain.contract(_DESCRIBED, feed.address).call.description)
     try:
         latest, answer, observed, transmitted, _ = proxy.latestRoundData()
     except NodeUnreachable:
@@ -78,7 +87,7 @@ def _feed(chain: Web3Chain, market: Market) -> Iterator[Check]:
     yield Check(
         subject, "its price is positive and within its bounds", f"{price:,f}", terms.lowest < price < terms.highest
     )
-    age, most = chain.timestamp - observed, terms.max_age or terms.heartbeat
+    age, most = chain.timestamp - observed, terms.oldest
     yield Check(subject, f"its price is not older than {most:,} s", f"{age:,} s", age <= most and transmitted > 0)
     yield _equal(subject, "phaseId", latest >> 64, proxy.phaseId)
     before = "the round before can be read"
@@ -90,6 +99,9 @@ def _feed(chain: Web3Chain, market: Market) -> Iterator[Check]:
         yield Check(subject, before, str(error), False)
     else:
         yield Check(subject, before, f"{Decimal(previous[1]) / 10**feed.decimals:,f}", previous[1] > 0 < previous[3])
+        if isinstance(market, OptionsMarket):  # a file may say that a slow feed is fast
+            apart = observed - previous[2]
+            yield Check(subject, f"its last two rounds are at most {most:,} s apart", f"{apart:,} s", apart <= most)
 
 
 def _sequencer(chain: Web3Chain, market: Market) -> Iterator[Check]:

@@ -179,6 +179,11 @@ class OracleTerms:
     grace: int = 600
     outage_limit: int = 86_400
 
+    @property
+    def oldest(self) -> int:
+        """Age up to which a price is good for checking risk, seconds."""
+        return self.max_age or self.heartbeat
+
     def encoded(self, feed: str, decimals: int) -> dict[str, Any]:
         """The contract's OracleSettings for a feed that answers with `decimals`, alone."""
         smallest, largest = amount(self.lowest, decimals), amount(self.highest, decimals)
@@ -192,7 +197,7 @@ class OracleTerms:
             "deviation": rate(self.deviation),
             "spread": 0,
             "quorum": 0,
-            "maxAge": self.max_age or self.heartbeat,
+            "maxAge": self.oldest,
             "jumpLimit": rate(self.jump_limit),
             "sequencer": self.sequencer,
             "grace": self.grace,

@@ -79,14 +79,6 @@ class LocalProtocol(Protocol):
         market = Market(self.chain, made.market.address, oracle, operators, lens, label, origin)
         self.markets[label] = OptionMarket(market, reader.address)
 
-    def options(self, name: str | None = None) -> OptionMarket:
-        """A market of options by the name of its underlying; without one the only one."""
-        listed = {key: market for key, market in self.markets.items() if isinstance(market, OptionMarket)}
-        label = f"{name} options" if name else next(iter(listed), "")
-        if label not in listed or (name is None and len(listed) > 1):
-            raise LookupError(f"There is no market {label or 'of options'}: there are {', '.join(listed) or 'none'}.")
-        return listed[label]
-
     def account(self, label: str, tokens: Number = 0) -> Address:
         """Somebody with so many tokens, whom all markets and pools may ask for them; the same for the same label."""
         account = self.chain.new_account(label)

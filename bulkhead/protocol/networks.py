@@ -1,8 +1,8 @@
 """Configuration files: a network, its collateral token, and the markets to be created there.
 
-A file is TOML. Keys are the fields of the classes below; a key that is none of them is refused. `[oracle]`, `[terms]`,
-`[instrument]` and `[margin]` hold for all markets, the same tables inside a market for that one; what neither says is
-the shipped default (bulkhead.protocol.config).
+A file is TOML. Keys are the fields of the classes below; a key that is none of them is refused. `[oracle]` holds for
+all markets, `[terms]`, `[instrument]` and `[margin]` for those of perpetuals, the same tables inside a market for that
+one; what neither says is the shipped default (bulkhead.protocol.config and options).
 """
 
 from __future__ import annotations
@@ -10,16 +10,19 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass, replace
+from abc import ABC, abstractmethod
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields, is_dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_type_hints
 
-from bulkhead.build import ROOT
-from bulkhead.chain import ZERO, ChainError, to_address
+from bulkhead.chain import ZERO, ChainError, Contract, to_address
 from bulkhead.protocol.config import MARGINS, FixedMarginRates, MarginRates, MarketTerms, OracleTerms, PerpetualTerms
+from bulkhead.protocol.deployment import Deployment, MarketContracts
+from bulkhead.protocol.options import OPTION_MARKET, OptionMarginRates, OptionTerms, must_be_known, options_market
 
-SHIPPED = ROOT / "networks"
+#: They ship inside the package.
+SHIPPED = Path(__file__).resolve().parent.parent / "networks"
 
 #: Chains on which mocks may stand for tokens and feeds: those of anvil and of ape's own test network.
 LOCAL_CHAINS = (31337, 1337)
@@ -74,15 +77,71 @@ class Feed:
 
 
 @dataclass(frozen=True)
-class Market:
-    """A market of perpetuals."""
+class Market(ABC):
+    """What a market of either kind has."""
 
     name: str
     feed: Feed
     oracle: OracleTerms = field(default_factory=OracleTerms)
     terms: MarketTerms = field(default_factory=MarketTerms)
+
+    @abstractmethod
+    def encode(self) -> None:
+        """Encodes all numbers for nobody. Raises ValueError for those that no contract takes."""
+        self.oracle.encoded(ZERO, self.feed.decimals)
+        self.terms.encoded(18)
+
+    @abstractmethod
+    def deploy(self, deployment: Deployment, token: Contract, oracle: Contract) -> MarketContracts:
+        """Deploys it with its parts on its oracle."""
+
+
+@dataclass(frozen=True)
+class PerpetualMarket(Market):
+    """A market of perpetuals."""
+
     instrument: PerpetualTerms = field(default_factory=PerpetualTerms)
     margin: MarginRates = field(default_factory=FixedMarginRates)
+
+    def encode(self) -> None:
+        """See `Market`."""
+        super().encode()
+        self.instrument.encoded()
+        if isinstance(self.margin, FixedMarginRates):
+            self.margin.encoded()
+        else:
+            self.margin.encoded(ZERO, ZERO, 18)
+            self.margin.feed.encoded(ZERO)
+
+    def deploy(self, deployment: Deployment, token: Contract, oracle: Contract) -> MarketContracts:
+        """See `Market`."""
+        return deployment.perpetual_market(token, oracle, self.terms, self.instrument, self.margin, label=self.name)
+
+
+@dataclass(frozen=True)
+class OptionsMarket(Market):
+    """A market of options, with a feed of volatility and fixings of its own."""
+
+    terms: MarketTerms = OPTION_MARKET
+    instrument: OptionTerms = field(default_factory=OptionTerms)
+    margin: OptionMarginRates = field(default_factory=OptionMarginRates)
+
+    def encode(self) -> None:
+        """See `Market`. Raises ValueError, too, where an order could outlive what its mark is known for."""
+        super().encode()
+        self.instrument.encoded(ZERO, 18)
+        self.instrument.path.encoded(ZERO)
+        self.instrument.feed.encoded(ZERO)
+        self.margin.encoded(ZERO)
+        must_be_known(self.instrument, self.terms)
+
+    def deploy(self, deployment: Deployment, token: Contract, oracle: Contract) -> MarketContracts:
+        """See `Market`."""
+        return options_market(deployment, token, oracle, self.instrument, self.margin, self.terms, label=self.name)
+
+
+#: What `kind` in a `[markets.instrument]` table may be.
+MARKETS: dict[str, type[Market]] = {"perpetual": PerpetualMarket, "options": OptionsMarket}
 
 
 @dataclass(frozen=True)
@@ -164,16 +223,15 @@ def _network(content: dict[str, Any]) -> Network:
 def _market(entry: Any, shared: dict[str, dict[str, Any]], local: bool) -> Market:
     table = dict(_table(entry, "[[markets]]"))
     where = f"market {table.get('name', '?')}"
-    types = get_type_hints(Market)
-    for key in ("feed", *SHARED):
-        if key in table or key in shared:
-            own, common = _table(table.get(key, {}), f"{where}, {key}"), shared.get(key, {})
-            table[key] = (
-                _margin(own, common, where)
-                if key == "margin"
-                else _section(types[key], {**common, **own}, f"{where}, {key}")
-            )
-    market = _section(Market, table, where)
+    own = {key: dict(_table(table.get(key, {}), f"{where}, {key}")) for key in SHARED}
+    kind = own["instrument"].pop("kind", "perpetual")
+    if kind not in list(MARKETS):
+        raise ConfigError(f"{where}, instrument: kind is {kind!r}; choose {_listed(MARKETS)}")
+    held = SHARED if kind == "perpetual" else ("oracle",)
+    table |= own | {key: {**shared[key], **own[key]} for key in held}
+    if kind == "perpetual":
+        table["margin"] = _margin(own["margin"], shared["margin"], where)
+    market = _section(MARKETS[kind], table, where)
     _addressed(market.feed, local, f"{where}, feed", "mock_price")
     if market.feed.decimals not in (8, 18):
         raise ConfigError(f"{where}, feed: decimals is {market.feed.decimals}; feeds have 8 or 18")
@@ -182,14 +240,7 @@ def _market(entry: Any, shared: dict[str, dict[str, Any]], local: bool) -> Marke
         raise ConfigError(f"{where}: the oracle is for {pair}, its feed is described as {market.feed.description}")
     _address(market.oracle.sequencer, f"{where}, oracle: sequencer")
     try:
-        market.oracle.encoded(ZERO, market.feed.decimals)
-        market.terms.encoded(18)
-        market.instrument.encoded()
-        if isinstance(market.margin, FixedMarginRates):
-            market.margin.encoded()
-        else:
-            market.margin.encoded(ZERO, ZERO, 18)
-            market.margin.feed.encoded(ZERO)
+        market.encode()
     except ValueError as error:
         raise ConfigError(f"{where}: {error}") from None
     return market
@@ -227,22 +278,34 @@ def _address(text: str, where: str) -> None:
         raise ConfigError(f"{where}: {text} is mistyped, or lacks its checksum (as it stands it would be {right})")
 
 
-def _section(kind: type[T], table: Any, where: str) -> T:
-    """A dataclass from a table."""
+def _section(kind: type[T], table: Any, where: str, usual: T | None = None) -> T:
+    """A dataclass from a table; what that does not say is as in `usual`, or the dataclass's own default."""
     table = _table(table, where)
     types = get_type_hints(kind)
     _allowed(table, types, where)
+    values = {}
     for entry in fields(kind):  # type: ignore[arg-type]
-        if entry.name not in table and entry.default is MISSING and entry.default_factory is MISSING:
+        known = _default(entry) if usual is None else getattr(usual, entry.name)
+        if entry.name in table:
+            values[entry.name] = _value(types[entry.name], table[entry.name], where, entry.name, known)
+        elif known is MISSING:
             raise ConfigError(f"{where}: {entry.name} is missing")
-    return kind(**{key: _value(types[key], value, f"{where}: {key}") for key, value in table.items()})
+        else:
+            values[entry.name] = known
+    return kind(**values)
 
 
-def _value(kind: Any, value: Any, where: str) -> Any:
+def _default(entry: Field[Any]) -> Any:
+    """A field's default, or MISSING."""
+    return entry.default if entry.default_factory is MISSING else entry.default_factory()
+
+
+def _value(kind: Any, value: Any, table: str, key: str, usual: Any) -> Any:
+    where = f"{table}: {key}"
     if is_dataclass(value):
         return value  # a table that has been read
     if is_dataclass(kind):
-        return _section(cast(type, kind), value, where)
+        return _section(cast(type, kind), value, f"{table}, {key}", None if usual is MISSING else usual)
     if kind in (Decimal, Decimal | None):
         if isinstance(value, bool) or not isinstance(value, int | Decimal) or not Decimal(value).is_finite():
             raise ConfigError(f"{where} has to be a number, not {value!r}")

@@ -89,6 +89,13 @@ class OptionMarginRates:
         return {"options": options, **{camel(name): rate(value) for name, value in vars(self).items()}}
 
 
+def must_be_known(terms: OptionTerms, market: MarketTerms) -> None:
+    """Raises ValueError where an order could outlive what its mark is known for: path's lead, settlement window."""
+    known, longest = min(terms.path.lead, WINDOW), market.delay + market.time_to_live
+    if longest > known:
+        raise ValueError(f"an order lives for {longest} seconds, and marks are known for {known}: shorten the first")
+
+
 def options_market(
     deployment: Deployment,
     token: Contract,
@@ -100,12 +107,10 @@ def options_market(
 ) -> MarketContracts:
     """A market of options on an oracle, in a token, with a volatility feed and fixings of its own.
 
-    Raises ValueError where an order could outlive what its mark is known for: the path's lead, the settlement window.
+    Raises ValueError as `must_be_known`.
     """
     terms, market = terms or OptionTerms(), market or OPTION_MARKET
-    known, longest = min(terms.path.lead, WINDOW), market.delay + market.time_to_live
-    if longest > known:
-        raise ValueError(f"an order lives for {longest} seconds, and marks are known for {known}: shorten the first")
+    must_be_known(terms, market)
     feed = deployment.volatility_feed(oracle, terms.feed, label=f"{label} volatility")
     fixing = deployment.deploy("ExpiryFixing", oracle.address, terms.life, label=f"{label} fixing")
     encoded = (terms.path.encoded(feed.address), terms.encoded(fixing.address, token.call.decimals()))

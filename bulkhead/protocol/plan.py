@@ -14,7 +14,7 @@ from bulkhead.build import artifacts
 from bulkhead.chain import ZERO, Address, Chain, Contract, EncodingError, Receipt, Revert, RevmChain
 from bulkhead.protocol.config import AMOUNTS, ONE, MarketTerms, amount
 from bulkhead.protocol.deployment import Deployment, Journal, MarketContracts, RawCode, Step
-from bulkhead.protocol.networks import ConfigError, Feed, Network
+from bulkhead.protocol.networks import ConfigError, Feed, Network, OptionsMarket
 from bulkhead.protocol.record import Record
 from bulkhead.protocol.units import snake, to_text
 
@@ -39,6 +39,8 @@ def carry_out(
     """Deploys all that a network's file describes; gives the markets by name."""
     deployment = Deployment(chain, sender, journal)
     deployment.deploy("Lens")
+    if any(isinstance(market, OptionsMarket) for market in network.markets):
+        deployment.deploy("OptionsLens")
     if network.token.mock:
         token = deployment.deploy("TokenMock", network.token.decimals)
     else:
@@ -49,12 +51,10 @@ def carry_out(
         if market.feed.mock_price is not None:
             mock = deployment.deploy("FeedProxyMock", market.feed.decimals, label=f"{market.name} feed")
             speaker = next(account for account in chain.accounts if account != sender)
-            _speak(mock, market.feed, market.feed.mock_price, speaker)
+            _speak(mock, market.feed, market.feed.mock_price, speaker, market.oracle.oldest // 2)
             feed = mock.address
         oracle = deployment.oracle(feed, market.oracle, market.feed.decimals, label=f"{market.name} oracle")
-        markets[market.name] = deployment.perpetual_market(
-            token, oracle, market.terms, market.instrument, market.margin, label=market.name
-        )
+        markets[market.name] = market.deploy(deployment, token, oracle)
     return markets
 
 
@@ -116,7 +116,8 @@ def _stand_ins(chain: RevmChain, network: Network) -> None:
     for market in network.markets:
         if market.feed.address:
             price = max(Decimal(1), 2 * market.oracle.lowest)
-            _speak(_stand_in(chain, market.feed.address, market.feed.decimals), market.feed, price, chain.accounts[0])
+            stand_in = _stand_in(chain, market.feed.address, market.feed.decimals)
+            _speak(stand_in, market.feed, price, chain.accounts[0], 0)
         if market.oracle.sequencer != ZERO:
             up = _stand_in(chain, market.oracle.sequencer, 0)
             up.send.push(0, chain.timestamp - 10 * market.oracle.grace - 1, chain.timestamp)
@@ -130,18 +131,24 @@ def _stand_in(chain: RevmChain, address: str, decimals: int) -> Contract:
     return feed
 
 
-def _speak(feed: Contract, described: Feed, price: Decimal, speaker: str) -> None:
-    """Two rounds of a mock feed, unless it has them: a price without a predecessor proves nothing."""
-    while _rounds(feed) < 2:
-        now = feed.chain.timestamp
-        feed.send.push(amount(price, described.decimals), now, now, sender=speaker)
+def _speak(feed: Contract, described: Feed, price: Decimal, speaker: str, oldest: int) -> None:
+    """Rounds of a mock feed until it has two, for a price without a predecessor proves nothing, and one is not old.
+
+    A deployment that goes on after a while needs a price again: what was said last.
+    """
+    while True:
+        latest, now = _latest(feed), feed.chain.timestamp
+        if latest is not None and latest[0] & ROUNDS > 1 and now - latest[3] <= oldest:
+            return
+        answer = amount(price, described.decimals) if latest is None else latest[1]
+        feed.send.push(answer, now, now, sender=speaker)
 
 
-def _rounds(feed: Contract) -> int:
+def _latest(feed: Contract) -> Any:
     try:
-        return int(feed.call.latestRoundData()[0]) & ROUNDS
+        return feed.call.latestRoundData()
     except Revert:
-        return 0
+        return None
 
 
 def _sentence(revert: Revert, decimals: int) -> str:

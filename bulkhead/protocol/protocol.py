@@ -13,6 +13,7 @@ from bulkhead.chain import Abi, Chain, DecodingError, LocalChain, Web3Chain, con
 from bulkhead.protocol.config import MarketTerms
 from bulkhead.protocol.market import Market, Origin
 from bulkhead.protocol.operators import Operators
+from bulkhead.protocol.option_market import OptionMarket
 from bulkhead.protocol.oracle import Oracle
 from bulkhead.protocol.units import Number, to_datetime
 
@@ -46,7 +47,8 @@ class Protocol:
         deployment  the file that `bulkhead deploy` has written, or {"chain_id": ID, "markets": {NAME: {"market":
                     ADDRESS, "oracle": ADDRESS}}}. Each market may name more: "feeds" (the primary first), without which
                     no proof can be found; "operators"; "lens", without which a position's state is not known;
-                    "factory" and "config", what the market was created by and from, without which there are no quotes
+                    "factory" and "config", what the market was created by and from, without which there are no quotes;
+                    "options_lens" says that it is a market of options, which needs the three before, too
         accounts    private keys or eth_account accounts; with a provider of ape, accounts of ape
 
         Raises WrongDeployment, NodeUnreachable, NoContract where nothing stands at a market's address.
@@ -104,6 +106,20 @@ class Protocol:
             raise LookupError(f"{wrong}: name one of {', '.join(self.markets)}.")
         return self.markets[name]
 
+    def options(self, name: str | None = None) -> OptionMarket:
+        """A market of options by its name or its underlying's, "ETH" for "ETH options"; without one the only one.
+
+        Raises LookupError that says which there are.
+        """
+        listed = {key: market for key, market in self.markets.items() if isinstance(market, OptionMarket)}
+        if name is None and len(listed) == 1:
+            return next(iter(listed.values()))
+        for label in (name, f"{name} options"):
+            if label in listed:
+                return listed[label]
+        asked = f"{name} options" if name else "of options"
+        raise LookupError(f"There is no market {asked}: there are {', '.join(listed) or 'none'}.")
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} with {', '.join(self.markets)}>"
 
@@ -140,6 +156,8 @@ def _recorded(content: Mapping[str, Any], name: str) -> dict[str, Any]:
     leg = [settings["leg"]] if settings["composition"] else []
     feeds = [source["at"] for source in (settings["primary"], *settings["validators"], *leg)]
     parts = {part.lower(): steps[part]["address"] for part in ("Operators", "Lens", "Factory")}
+    if steps.get(f"{name} instrument", {}).get("contract") == "EuropeanOptions":
+        parts["options_lens"] = steps["OptionsLens"]["address"]
     # Its readable arguments are for readers: large integers are strings there.
     create = Abi(artifacts()["Factory"].abi).function("createMarket")
     (config,) = create.inputs.decode(bytes.fromhex(steps[f"{name} market"]["encoded"][2:]))
@@ -153,4 +171,5 @@ def _market(chain: Chain, name: str, parts: Mapping[str, Any]) -> Market:
     oracle = Oracle(chain, parts["oracle"], parts.get("feeds", ()))
     operators = Operators(chain, parts["operators"]) if "operators" in parts else None
     origin = Origin(to_address(parts["factory"]), parts["config"]) if {"factory", "config"} <= set(parts) else None
-    return Market(chain, parts["market"], oracle, operators, parts.get("lens"), name, origin)
+    market = Market(chain, parts["market"], oracle, operators, parts.get("lens"), name, origin)
+    return OptionMarket(market, parts["options_lens"]) if "options_lens" in parts else market

@@ -6,15 +6,13 @@ not have: no explorer would match it. So its client is given the compiler input 
 
 from __future__ import annotations
 
-import functools
 import os
-import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from bulkhead.build import SETTINGS, SOLC, artifacts, standard_json
+from bulkhead.build import SETTINGS, artifacts, compiler_version, standard_json
 from bulkhead.chain import ChainError
 from bulkhead.chain.address import address_bytes
 
@@ -98,14 +96,6 @@ def _ask(client: Any, contract: Published, pause: float, patience: float) -> str
             raise VerificationError(f"{contract.contract} still waits for the explorer: ask again later.")
         time.sleep(pause)
     return verdict
-
-
-@functools.cache
-def compiler_version() -> str:
-    """As explorers name it: 0.8.34+commit.80d5c536."""
-    told = subprocess.run([str(SOLC), "--version"], capture_output=True, text=True, check=True).stdout
-    version = told.rpartition("Version: ")[2].split()[0]
-    return version.split(".Emscripten")[0]
 
 
 def _word(address: str) -> bytes:

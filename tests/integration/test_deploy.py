@@ -21,14 +21,14 @@ from bulkhead import deploy
 from bulkhead.build import ROOT
 from bulkhead.chain import AnvilChain, Web3Chain, to_address
 from bulkhead.cli import main
-from bulkhead.protocol.networks import Network, load
+from bulkhead.protocol.networks import SHIPPED, Network, OptionsMarket, load
 from bulkhead.protocol.plan import carry_out, rehearse
 from bulkhead.protocol.record import Record, RecordError
 from tests.public_network import public
 
 KEY = "0x" + "12" * 32
 DEPLOYER = Account.from_key(KEY).address
-STEPS = 18
+STEPS = 26
 """Transactions of the shipped local network."""
 
 
@@ -48,6 +48,12 @@ def anvil(running: AnvilChain) -> Iterator[AnvilChain]:
 def one_market() -> Network:
     network = load("local")
     return replace(network, markets=network.markets[:1])
+
+
+@pytest.fixture(scope="module")
+def only_options() -> Network:
+    network = load("local")
+    return replace(network, markets=tuple(one for one in network.markets if isinstance(one, OptionsMarket)))
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +79,7 @@ def test_local_on_a_node_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     assert f"{STEPS} transactions sent, 0 found done. Record: deployments/local.json" in shown
     record = recorded()
     assert record["chain_id"] == 31337 and record["compiler"]["version"].startswith("0.8.")
-    assert set(record["markets"]) == {"ETH", "BTC"}
+    assert set(record["markets"]) == {"ETH", "BTC", "ETH options"}
     for entry in record["steps"].values():
         assert entry["status"] == "done" and entry["tx"] and entry["block"] and entry["data_hash"]
     assert main(["deploy", "local"]) == 0  # the record of a local node that is gone is no obstacle
@@ -198,6 +204,22 @@ def test_an_interrupted_deployment_goes_on(
     assert done == {planned.step.label: planned.address for planned in plan}
     assert anvil.nonce(anvil.accounts[0]) == 13
     assert all(anvil.code(address) for address in done.values())
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("step", range(9, 16))
+def test_an_interrupted_deployment_of_options_goes_on_an_hour_later(
+    step: int, after: bool, anvil: AnvilChain, only_options: Network, tmp_path: Path
+) -> None:
+    """From the mock feed on: what is before it is the same. Its price is too old by then."""
+    plan = rehearse(only_options, anvil.chain_id, anvil.accounts[0], 0, None)
+    assert len(plan) == 16 and plan[9].step.label == "ETH options feed"
+    with pytest.raises(KeyboardInterrupt):
+        carried_out(Dying(anvil.url, step, after), only_options, tmp_path / "record.json")
+    anvil.mine(1, 3_600)
+    done = carried_out(Web3Chain(anvil.url), only_options, tmp_path / "record.json")
+    assert done == {planned.step.label: planned.address for planned in plan}
+    assert anvil.nonce(anvil.accounts[0]) == 16
 
 
 def test_killed_and_started_again(anvil: AnvilChain) -> None:
@@ -336,7 +358,7 @@ def test_a_key_that_is_none_is_not_shown(monkeypatch: pytest.MonkeyPatch, capsys
 
 
 def test_terms_that_the_factory_refuses(capsys: pytest.CaptureFixture[str]) -> None:
-    text = (ROOT / "networks" / "local.toml").read_text()
+    text = (SHIPPED / "local.toml").read_text()
     Path("mine.toml").write_text(text + "\n[terms]\ntime_to_live = 3000\n")
     assert main(["deploy", "local", "--config", "mine.toml"]) == 2
     error = capsys.readouterr().err

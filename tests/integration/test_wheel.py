@@ -16,9 +16,13 @@ from pathlib import Path
 import pytest
 
 from bulkhead import Protocol
-from bulkhead.build import ROOT
+from bulkhead.build import ROOT, compiler_version
 from bulkhead.chain import AnvilChain
 from bulkhead.protocol.local import LocalProtocol
+from bulkhead.protocol.networks import load, shipped
+from bulkhead.protocol.plan import rehearse
+from bulkhead.protocol.record import Record
+from tests.public_network import public
 from tests.unit.protocol.test_objects import addresses_of
 
 #: What a stranger types: reads the record, quotes, trades with a key of its own, meets a refusal.
@@ -80,7 +84,7 @@ def here() -> Iterator[LocalProtocol]:
 def test_req49_a_wheel_holds_the_manifest_and_no_sources(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     manifest = {Path(name).stem for name in names if name.startswith("bulkhead/manifest/")}
-    assert manifest == {file.stem for file in (ROOT / "bulkhead" / "manifest").glob("*.json")} > {"Market", "Lens"}
+    assert manifest == {file.stem for file in (ROOT / "bulkhead" / "manifest").glob("*")} > {"Market", "compiler"}
     assert not [name for name in names if name.endswith(".sol")]
     assert wheel.stat().st_size < 1_000_000
 
@@ -103,11 +107,45 @@ def test_req49_a_script_of_a_stranger_runs(python: Path, here: LocalProtocol, tm
     assert opened.startswith("None <Position 0x") and ": pending, long 10, margin 1,000, reserve " in opened
 
 
-def test_req49_an_installed_package_deploys_nothing(python: Path, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [python, "-m", "bulkhead.cli", "deploy", "local"], cwd=tmp_path, capture_output=True, text=True
+def bulkhead(python: Path, folder: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """The installed command, with neither node nor anvil."""
+    return subprocess.run(
+        [python, "-m", "bulkhead.cli", *arguments],
+        cwd=folder,
+        env={"PATH": "/nowhere", "HOME": str(folder), **more},
+        capture_output=True,
+        text=True,
     )
-    assert (done.returncode, done.stdout) == (2, "")
-    assert (
-        done.stderr.startswith("bulkhead: deploying takes a checkout of the project") and done.stderr.count("\n") == 1
-    )
+
+
+def test_req49_an_installed_package_deploys_what_ships_with_it(python: Path, wheel: Path, tmp_path: Path) -> None:
+    """By name, through somebody else's node; the checkout finds the very deployment that it would have made."""
+    names = zipfile.ZipFile(wheel).namelist()
+    shipped_ = {Path(name).stem for name in names if name.startswith("bulkhead/networks/")}
+    assert shipped_ == set(shipped()) >= {"local", "sepolia"}
+    key = "0x" + "41" * 32
+    with public(load("sepolia")) as chain:
+        account = chain.add_account(key)
+        chain.set_balance(account, 10**18)
+        surroundings = {"SEPOLIA_RPC_URL": chain.url, "BULKHEAD_DEPLOYER_KEY": key}
+        done = bulkhead(python, tmp_path, "deploy", "sepolia", "--yes", **surroundings)
+        assert done.returncode == 0, done.stderr
+        assert "15 transactions sent, 0 found done. Record: deployments/sepolia.json" in done.stdout
+        file = tmp_path / "deployments" / "sepolia.json"
+        record = json.loads(file.read_text())
+        assert record["compiler"]["version"] == compiler_version()
+        network = load("sepolia")
+        here = Record(file, chain, account, "sepolia", network.digest, compiler_version())
+        assert all(planned.there for planned in rehearse(network, chain.chain_id, account, 15, here))
+        assert Protocol.connect(chain, record).market("BTC").oracle.latest().price == 60_000
+
+
+def test_req49_what_an_installed_package_cannot_do_is_one_sentence(python: Path, tmp_path: Path) -> None:
+    for arguments, code, sentence in (
+        ("local --verify", 2, "--verify takes a checkout of the project: an installed package has no sources"),
+        ("local", 1, "anvil was not found"),
+        ("nowhere", 2, "no network 'nowhere' is shipped; choose arbitrum-sepolia, base-sepolia, local, sepolia"),
+    ):
+        done = bulkhead(python, tmp_path, "deploy", *arguments.split())
+        assert (done.returncode, done.stdout) == (code, "") and sentence in done.stderr, done.stderr
+        assert done.stderr.count("\n") == 1

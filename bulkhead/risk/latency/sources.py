@@ -101,10 +101,12 @@ def push(heartbeat: int, deviation: float, fast: bool) -> Source:
 
 
 def shipped() -> list[Venue]:
-    """The primaries of the configurations in networks/, with delay and fees, each once."""
+    """The primaries of the perpetuals in the shipped configurations, with delay and fees, each once."""
     users: dict[Venue, list[str]] = {}
     for name, file in networks.shipped().items():
         for market in networks.read(file).markets:
+            if not isinstance(market, networks.PerpetualMarket):
+                continue
             oracle, terms = market.oracle, market.terms
             fast = name.startswith(("arbitrum", "base"))
             source = push(oracle.heartbeat, float(oracle.deviation), fast)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from bulkhead.protocol.networks import ConfigError, Network, load, read, shipped
+from bulkhead.protocol import OptionMarginRates, OptionTerms
+from bulkhead.protocol.networks import ConfigError, Network, OptionsMarket, PerpetualMarket, load, read, shipped
+from bulkhead.protocol.options import OPTION_MARKET, PathTerms
 
 GOOD = """
 [network]
@@ -34,6 +37,21 @@ close_fee = 0.002
 """
 
 
+#: A market of options after it, on a feed of a minute.
+OPTIONS = """
+[[markets]]
+name = "ETH options"
+[markets.feed]
+description = "ETH / USD"
+address = "0x694AA1769357215DE4FAC081bf1f309aDC325306"
+source = "https://docs.chain.link"
+[markets.oracle]
+heartbeat = 60
+[markets.instrument]
+kind = "options"
+"""
+
+
 def written(folder: Path, text: str) -> Path:
     file = folder / "mine.toml"
     file.write_text(text)
@@ -46,7 +64,11 @@ def test_the_shipped_networks() -> None:
     assert chains == {"local": 31337, "sepolia": 11155111, "arbitrum-sepolia": 421614, "base-sepolia": 84532}
     for name, network in networks.items():
         assert network.name == name
-        assert [market.feed.description for market in network.markets] == ["ETH / USD", "BTC / USD"]
+        perpetuals = [market for market in network.markets if isinstance(market, PerpetualMarket)]
+        assert [market.feed.description for market in perpetuals] == ["ETH / USD", "BTC / USD"]
+        assert [market.name for market in network.markets if market not in perpetuals] == ["ETH options"] * (
+            name == "local"
+        )
         entries = [network.token, *(market.feed for market in network.markets)]
         assert all(entry.mock or entry.source.startswith("https://") for entry in entries)
         assert all(entry.mock == (name == "local") for entry in entries)
@@ -69,6 +91,45 @@ def test_the_digest_is_of_what_ends_up_on_chain(tmp_path: Path) -> None:
     assert (
         digest("0x694AA1769357215DE4FAC081bf1f309aDC325306", "0x1b44F3514812d835EB1BDB0acB33d3fA3351Ee43") != digest()
     )
+
+
+def test_a_market_of_options_has_defaults_of_its_own(tmp_path: Path) -> None:
+    shared = '[instrument]\nskew_scale = 5\n[margin]\nkind = "volatility"\n'
+    _, market = read(written(tmp_path, shared + GOOD + OPTIONS)).markets
+    assert isinstance(market, OptionsMarket)
+    assert market.terms == OPTION_MARKET
+    assert (market.instrument, market.margin) == (OptionTerms(), OptionMarginRates())
+    own = "spread = 0.5\n[markets.terms]\nopen_fee = 0.002\n"
+    own += "[markets.instrument.path]\nfloor = 0.3\n[markets.instrument.feed]\nfloor = 0.1\n"
+    _, market = read(written(tmp_path, GOOD + OPTIONS + own + "[markets.margin]\nmost = 2\n")).markets
+    assert isinstance(market, OptionsMarket)
+    assert market.terms == replace(OPTION_MARKET, open_fee=Decimal("0.002"))
+    assert market.instrument.spread == Decimal("0.5") and market.instrument.slope == OptionTerms().slope
+    assert market.instrument.path == PathTerms(floor=Decimal("0.3"))
+    assert market.instrument.feed == replace(OptionTerms().feed, floor=Decimal("0.1"))  # a memory of 30 days still
+    assert market.margin == OptionMarginRates(most=Decimal(2))
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ("skew_scale = 1", "market ETH options, instrument: unknown key 'skew_scale'; allowed are life, strike_step"),
+        ("[markets.margin]\ninitial = true", "market ETH options, margin: initial has to be a number, not True"),
+        ('[markets.margin]\nkind = "fixed"', "market ETH options, margin: unknown key 'kind'"),
+        ("[markets.instrument.path]\nlead = 300", "lives for 312 seconds, and marks are known for 300: shorten the"),
+        ("[markets.instrument.feed]\nstart = 'high'", "instrument, feed: start has to be a number, not 'high'"),
+        ("[markets.terms]\ntime_to_live = 3000", "market ETH options: an order lives for 3012 seconds, and marks are"),
+    ],
+)
+def test_what_options_refuse(more: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message):
+        read(written(tmp_path, GOOD + OPTIONS + more))
+
+
+def test_a_market_of_no_kind(tmp_path: Path) -> None:
+    for kind in ('"futures"', "[1]"):
+        with pytest.raises(ConfigError, match=r"instrument: kind is .*; choose perpetual, options"):
+            read(written(tmp_path, GOOD + OPTIONS.replace('"options"', kind)))
 
 
 BAD = {

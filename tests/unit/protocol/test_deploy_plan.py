@@ -8,10 +8,19 @@ from decimal import Decimal
 
 import pytest
 
+from bulkhead.build import artifacts
 from bulkhead.chain import Revert, RevmChain
-from bulkhead.protocol import Deployment, MarketTerms, OracleTerms, PerpetualTerms
+from bulkhead.protocol import (
+    Deployment,
+    MarketTerms,
+    OptionMarginRates,
+    OptionTerms,
+    OracleTerms,
+    PerpetualTerms,
+    VolatilityTerms,
+)
 from bulkhead.protocol.deployment import Journal, Step
-from bulkhead.protocol.networks import ConfigError, Market, Network, load, shipped
+from bulkhead.protocol.networks import ConfigError, Market, Network, OptionsMarket, PerpetualMarket, load, shipped
 from bulkhead.protocol.plan import carry_out, rehearse
 from bulkhead.protocol.record import created
 
@@ -23,6 +32,11 @@ def network() -> Network:
     return load("local")
 
 
+def perpetuals(network: Network) -> Network:
+    """Without its market of options."""
+    return replace(network, markets=tuple(one for one in network.markets if isinstance(one, PerpetualMarket)))
+
+
 def changed(network: Network, **parts: object) -> Network:
     markets: list[Market] = [replace(market, **parts) for market in network.markets]  # type: ignore[arg-type]
     return replace(network, markets=tuple(markets))
@@ -32,7 +46,7 @@ def changed(network: Network, **parts: object) -> Network:
 def test_every_shipped_network_passes_the_contracts_checks(name: str) -> None:
     network = load(name)
     plan = rehearse(network, network.network.chain_id, SENDER, 7, None)
-    assert [planned.step.contract for planned in plan].count("Market") == 2
+    assert [planned.step.contract for planned in plan].count("Market") == 2 + (name == "local")
     assert sum(planned.step.contract == "Factory" for planned in plan) == 1
     assert all(planned.gas and planned.code and not planned.there for planned in plan)
     creations = [planned.address for planned in plan if planned.step.address is None]
@@ -42,7 +56,7 @@ def test_every_shipped_network_passes_the_contracts_checks(name: str) -> None:
 
 def test_the_same_code_without_a_journal_is_what_fixtures_use(network: Network) -> None:
     markets = carry_out(network, RevmChain())
-    assert set(markets) == {"ETH", "BTC"}
+    assert set(markets) == {"ETH", "BTC", "ETH options"}
     for market in markets.values():
         assert market.market.call.pool() == market.pool.address
         assert market.oracle.call.latest()[0] > 0
@@ -59,14 +73,60 @@ REFUSED = {
 @pytest.mark.parametrize("message", REFUSED)
 def test_terms_that_the_contracts_refuse_are_told_in_the_file_s_words(message: str, network: Network) -> None:
     with pytest.raises(ConfigError) as caught:
-        rehearse(changed(network, **REFUSED[message]), 31337, SENDER, 0, None)
+        rehearse(changed(perpetuals(network), **REFUSED[message]), 31337, SENDER, 0, None)
     assert str(caught.value) == message
+
+
+REFUSED_OPTIONS = {
+    "ETH options instrument: The oracle may be silent for 3600 seconds": {"oracle": OracleTerms(heartbeat=3_600)},
+    "ETH options instrument: The spread of 50000000000000000 ": {"instrument": OptionTerms(spread=Decimal("0.05"))},
+    "ETH options margin: Margin rates of 8 % initial": {"margin": OptionMarginRates(initial=Decimal("0.08"))},
+    "ETH options volatility: The fastTime of 60 ": {"instrument": OptionTerms(feed=VolatilityTerms(fast_time=60))},
+}
+
+
+@pytest.mark.parametrize("message", REFUSED_OPTIONS)
+def test_terms_of_options_that_the_contracts_refuse(message: str, network: Network) -> None:
+    (options,) = (market for market in network.markets if isinstance(market, OptionsMarket))
+    changes: dict[str, object] = {**REFUSED_OPTIONS[message]}
+    alone = replace(network, markets=(replace(options, **changes),))  # type: ignore[arg-type]
+    with pytest.raises(ConfigError) as caught:
+        rehearse(alone, 31337, SENDER, 0, None)
+    assert str(caught.value).startswith(message)
+
+
+def test_the_lens_of_options_is_deployed_once_where_there_are_some(network: Network) -> None:
+    (options,) = (market for market in network.markets if isinstance(market, OptionsMarket))
+    for count in (0, 1, 2):
+        several = tuple(replace(options, name=f"options {number}") for number in range(count))
+        plan = rehearse(replace(network, markets=(network.markets[0], *several)), 31337, SENDER, 0, None)
+        made = [planned.step.contract for planned in plan]
+        assert made.count("OptionsLens") == (count > 0)
+        parts = ("EuropeanOptions", "ExpiryFixing", "VolatilityFeed", "OptionMargin")
+        assert [made.count(part) for part in parts] == [count] * 4
+
+
+def test_a_mock_feed_that_has_grown_old_speaks_again(chain: RevmChain, network: Network) -> None:
+    """A deployment may go on after a pause: its market is created at a valid price only."""
+    (options,) = (market for market in network.markets if isinstance(market, OptionsMarket))
+    alone = replace(network, markets=(options,))
+    with chain.isolated():
+        journal = Stopping("ETH options margin")
+        with pytest.raises(KeyboardInterrupt):
+            carry_out(alone, chain, journal=journal)
+        (feed,) = (address for label, address in journal.made.items() if label == "ETH options feed")
+        mock = chain.contract(artifacts()["FeedProxyMock"], feed)
+        mock.send.push(2_100 * 10**8, chain.timestamp, chain.timestamp)
+        chain.set_time(chain.timestamp + 3_600)
+        journal.last = ""
+        made = carry_out(alone, chain, journal=journal)["ETH options"]
+        assert made.oracle.call.latest() == (2_100 * 10**18, chain.timestamp)  # as it was, not as it began
 
 
 def test_a_number_that_no_contract_takes(network: Network) -> None:
     vast = PerpetualTerms(skew_scale=Decimal(10) ** 60)
     with pytest.raises(ConfigError, match="constructor of Perpetual"):
-        rehearse(changed(network, instrument=vast), 31337, SENDER, 0, None)
+        rehearse(changed(perpetuals(network), instrument=vast), 31337, SENDER, 0, None)
 
 
 class Remembering(Journal):
@@ -86,6 +146,19 @@ class Remembering(Journal):
         self.made[step.label] = address
 
 
+class Stopping(Remembering):
+    """Dies before a step."""
+
+    def __init__(self, last: str) -> None:
+        super().__init__()
+        self.last = last
+
+    def begins(self, step: Step) -> None:
+        if step.label == self.last:
+            raise KeyboardInterrupt
+        super().begins(step)
+
+
 @pytest.fixture(scope="module")
 def chain() -> Iterator[RevmChain]:
     yield RevmChain()
@@ -96,7 +169,7 @@ def test_a_deployment_makes_nothing_twice(chain: RevmChain, network: Network) ->
         journal = Remembering()
         first = carry_out(network, chain, journal=journal)
         begun = list(journal.begun)
-        assert len(set(begun)) == len(begun) == 18
+        assert len(set(begun)) == len(begun) == 26
         second = carry_out(network, chain, journal=journal)
         assert journal.begun == begun
         assert {name: market.market for name, market in first.items()} == {

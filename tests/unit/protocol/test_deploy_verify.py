@@ -12,10 +12,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from bulkhead.build import ROOT, SOLC, artifacts
+from bulkhead.build import SOLC, artifacts
 from bulkhead.chain import AnvilChain
 from bulkhead.cli import main
-from bulkhead.protocol.networks import load
+from bulkhead.protocol.networks import SHIPPED, load
 from bulkhead.protocol.plan import carry_out
 from bulkhead.protocol.record import Record
 from bulkhead.protocol.verify import Published, VerificationError, compiler_version, published, verify
@@ -112,15 +112,15 @@ def test_the_command_hands_over_every_source(
     explorer: Explorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    shipped = (ROOT / "networks" / "local.toml").read_text()
+    shipped = (SHIPPED / "local.toml").read_text()
     config = shipped.replace("chain_id = 31337", f'chain_id = 31337\nexplorer_api = "{explorer.api}"')
     (tmp_path / "mine.toml").write_text(config)
     explorer.verdicts = ["Pass - Verified"] * 30
     assert main(["deploy", "local", "--config", "mine.toml", "--verify"]) == 0
     steps = json.loads((tmp_path / "deployments" / "local.json").read_text())["steps"]
     wanted = {contract.address for contract in published(steps)}
-    assert {form["contractaddress"] for form in explorer.posted} == wanted and len(wanted) == 18
-    assert capsys.readouterr().out.count(": Pass - Verified") == 18
+    assert {form["contractaddress"] for form in explorer.posted} == wanted and len(wanted) == 28
+    assert capsys.readouterr().out.count(": Pass - Verified") == 28
     assert main(["deploy", "local", "--verify"]) == 1
     assert "local has no explorer_api in its configuration" in capsys.readouterr().err
 
@@ -139,11 +139,11 @@ def test_arguments_of_every_contract_give_the_code_on_chain(tmp_path: Path) -> N
         contracts = list(published(record.steps))
         made = [contract.contract for contract in contracts]
         assert [made.count(name) for name in ("Market", "Pool", "PositionVault", "Factory", "Oracle")] == [
-            2,
-            2,
-            2,
+            3,
+            3,
+            3,
             1,
-            2,
+            3,
         ]
         for contract in contracts:
             if contract.contract in ("Operators", "FeedProxyMock"):  # their code depends on where they are created

@@ -16,6 +16,7 @@ def test_req49_the_manifest_is_fresh() -> None:
     fresh = build.manifest()
     stale = sorted(name for name in kept.keys() | fresh.keys() if kept.get(name) != fresh.get(name))
     assert not stale, f"stale: {', '.join(stale)}; run `python -m bulkhead.build --manifest`"
+    assert (build.MANIFEST / build.COMPILER).read_text() == f"{build.compiler_version()}\n"
 
 
 def test_a_manifest_gives_what_a_build_gives() -> None:
@@ -38,5 +39,6 @@ def test_a_stale_manifest_is_brought_up(tmp_path: Path, monkeypatch: pytest.Monk
         artifacts.__wrapped__()
     (tmp_path / "Gone.json").write_text("{}")
     build.write_manifest()
+    assert build.compiler_version.__wrapped__() == build._asked_version()
     assert not (tmp_path / "Gone.json").exists()
     assert artifacts.__wrapped__().keys() == read_manifest().keys() >= {"Market", "Lens", "TokenMock", "IMarket"}
