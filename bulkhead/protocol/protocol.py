@@ -161,7 +161,7 @@ def _recorded(content: Mapping[str, Any], name: str) -> dict[str, Any]:
     # Its readable arguments are for readers: large integers are strings there.
     create = Abi(artifacts()["Factory"].abi).function("createMarket")
     (config,) = create.inputs.decode(bytes.fromhex(steps[f"{name} market"]["encoded"][2:]))
-    return parts | {"feeds": feeds, "config": config}
+    return parts | {"feeds": feeds, "config": config._asdict()}
 
 
 def _market(chain: Chain, name: str, parts: Mapping[str, Any]) -> Market:
@@ -172,4 +172,8 @@ def _market(chain: Chain, name: str, parts: Mapping[str, Any]) -> Market:
     operators = Operators(chain, parts["operators"]) if "operators" in parts else None
     origin = Origin(to_address(parts["factory"]), parts["config"]) if {"factory", "config"} <= set(parts) else None
     market = Market(chain, parts["market"], oracle, operators, parts.get("lens"), name, origin)
-    return OptionMarket(market, parts["options_lens"]) if "options_lens" in parts else market
+    if "options_lens" not in parts:
+        return market
+    if market.lens is None or origin is None:
+        raise WrongDeployment(f"Market {name} is of options: name its lens, factory and config, too.")
+    return OptionMarket(market, parts["options_lens"])

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import sys
+from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from bulkhead.keeper.command import RPC
 
 if TYPE_CHECKING:
-    from bulkhead.risk.options.legs import Leg
+    from bulkhead.protocol import OptionMarket
+    from bulkhead.risk.options.legs import Kind
 
-DESCRIPTION = """\
+DAY = 86_400
+
+DESCRIPTION = f"""\
 Prices any set of options by the formula that an options market quotes by: mark, what the pool sells and buys at,
-Greeks, largest loss and gain; and draws payoff.png and greeks.png. Nothing is sent anywhere. Ends with 0, or with 2 for
-wrong arguments.
+Greeks, largest loss and gain; and draws payoff.png and greeks.png. With --record the numbers are those of a deployed
+market as it stands, its pool taken as idle; the node is --rpc or ${RPC}. Nothing is sent anywhere. Ends with 0,
+with 1 if the chain cannot be used or the market has no such option, with 2 for wrong arguments.
 """
 
 EXAMPLES = """\
@@ -22,6 +31,7 @@ examples:
   bulkhead options sell:put:2000 sell:call:2000            a straddle, sold for a week
   bulkhead options buy:call:2200:3 sell:call:2500:3        three units of each leg
   bulkhead options buy:put:1800 --days 30 --fast 1.2 --slow 0.7
+  bulkhead options sell:put:2000 sell:call:2000 --record deployments/local.json --rpc http://127.0.0.1:8545
 
 A leg is side:kind:strike or side:kind:strike:size.
 """
@@ -30,15 +40,37 @@ A leg is side:kind:strike or side:kind:strike:size.
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """The options."""
     command.add_argument("legs", nargs="+", metavar="LEG", help="side:kind:strike[:size], as in sell:put:1800:2")
-    command.add_argument("--spot", type=_positive, default=2000.0, metavar="S", help="the index (2000)")
-    command.add_argument("--days", type=_positive, default=7.0, metavar="D", help="to expiry (7)")
-    command.add_argument("--fast", type=_positive, default=0.6, metavar="V", help="fast volatility a year (0.6)")
-    command.add_argument("--slow", type=_positive, default=0.6, metavar="V", help="slow volatility, the mark's (0.6)")
+    command.add_argument("--spot", type=_positive, metavar="S", help="the index (2000)")
+    command.add_argument("--days", type=_positive, metavar="D", help="to expiry (7); of a market: at least (0)")
+    command.add_argument("--fast", type=_positive, metavar="V", help="fast volatility a year (0.6)")
+    command.add_argument("--slow", type=_positive, metavar="V", help="slow volatility, the mark's (0.6)")
     command.add_argument("--spread", type=_part, metavar="X", help="of the pool's quotes (default: what ships)")
-    command.add_argument("--cap", type=_positive, default=1.0, metavar="C", help="of calls, as part of the strike (1)")
+    command.add_argument("--cap", type=_positive, metavar="C", help="of calls, as part of the strike (1)")
+    command.add_argument("--record", type=Path, metavar="FILE", help="what is not given is the market's of this record")
+    command.add_argument("--market", metavar="NAME", help="which of the record (default: the only one of options)")
+    command.add_argument("--rpc", metavar="URL", help=f"the node (default: ${RPC})")
     command.add_argument(
         "--out", type=Path, default=Path("out/options"), metavar="DIR", help="for the pictures (out/options)"
     )
+
+
+class Part(NamedTuple):
+    """A leg as it is typed; a negative size is sold."""
+
+    kind: Kind
+    strike: float
+    size: float
+
+
+class Terms(NamedTuple):
+    """What legs are priced with. Volatilities are a year's, `spread` is the pool's, `cap` a part of a call's strike."""
+
+    spot: float
+    fast: float
+    slow: float
+    spread: float
+    cap: float
+    seconds: float
 
 
 def run(options: argparse.Namespace) -> int:
@@ -46,32 +78,68 @@ def run(options: argparse.Namespace) -> int:
     # numpy, rich and matplotlib are slow to import: not for --help
     from rich.console import Console
 
-    from bulkhead.risk.options.legs import quote
-    from bulkhead.risk.options.quotes import Rule
+    from bulkhead.chain import ChainError
+    from bulkhead.risk.options.legs import Leg, quote
     from bulkhead.risk.options.report import draw_greeks, draw_payoff, quote_table
 
-    spread = Rule().spread if options.spread is None else options.spread
     try:
-        legs = [_leg(text, options.days, options.cap) for text in options.legs]
+        parts = [_part_of(text) for text in options.legs]
+        usual = _usual(options.days) if options.record is None else _as_it_stands(_market(options), options.days, parts)
         options.out.mkdir(parents=True, exist_ok=True)
-    except (ValueError, OSError) as error:
+    except ChainError as error:
+        print("FAILED:", " ".join(str(error).split()), file=sys.stderr)
+        return 1
+    except (ValueError, LookupError, OSError) as error:
         print(f"bulkhead: {error}", file=sys.stderr)
         return 2
-    terms = (options.spot, options.fast, options.slow, spread)
+    said = {name: getattr(options, name) for name in ("spot", "fast", "slow", "spread", "cap")}
+    *terms, cap, seconds = usual._replace(**{name: value for name, value in said.items() if value is not None})
+    legs = [Leg(part.kind, part.strike, part.size, seconds, cap * part.strike) for part in parts]
+    spot, _, slow, _ = terms
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
     console.print(quote_table(legs, *terms))
     paid = sum(leg.size * quote(leg, *terms).fill(leg.size) for leg in legs)
     title = ", ".join(str(leg) for leg in legs)
-    draw_payoff(legs, options.spot, options.slow, paid, options.out / "payoff.png", title)
-    draw_greeks(legs, options.spot, options.slow, options.out / "greeks.png", title)
+    draw_payoff(legs, spot, slow, paid, options.out / "payoff.png", title)
+    draw_greeks(legs, spot, slow, options.out / "greeks.png", title)
     print(f"payoff.png and greeks.png in {options.out}/")
     return 0
 
 
-def _leg(text: str, days: float, cap: float) -> Leg:
-    """Raises ValueError for what is no leg."""
-    from bulkhead.risk.options.legs import Kind, Leg
+def _usual(days: float | None) -> Terms:
+    from bulkhead.risk.options.quotes import Rule
 
+    return Terms(2_000.0, 0.6, 0.6, Rule().spread, 1.0, (days or 7.0) * DAY)
+
+
+def _market(options: argparse.Namespace) -> OptionMarket:
+    """Raises ValueError, LookupError, ChainError."""
+    from bulkhead import Protocol
+
+    node = options.rpc or os.environ.get(RPC)
+    if not node:
+        raise ValueError(f"no node: give --rpc URL, or put it into ${RPC}.")
+    return Protocol.connect(node, options.record).options(options.market)
+
+
+def _as_it_stands(market: OptionMarket, days: float | None, parts: Sequence[Part]) -> Terms:
+    """The market's numbers now, to its first expiry after so many days.
+
+    Raises LookupError where there is none, SeriesInvalid for a strike that it does not have, and the oracle's refusals.
+    """
+    now, call = market.chain.timestamp, market.instrument.call
+    expiry = next((one for one in market.expiries() if one >= now + (days or 0) * DAY), None)
+    if expiry is None:
+        raise LookupError(f"{market.name} has no expiry after {days:g} days.")
+    for part in parts:
+        market.series(part.kind, Decimal(str(part.strike)), expiry)
+    spot, fast = market.oracle.latest().price, market.volatility.fast
+    slow, spread, cap = (float(value) / 10**18 for value in (call.volatilityAt(now), call.SPREAD(), call.CALL_CAP()))
+    return Terms(float(spot), float(fast), slow, spread, cap, expiry - now)
+
+
+def _part_of(text: str) -> Part:
+    """Raises ValueError for what is no leg."""
     parts = text.split(":")
     if len(parts) not in (3, 4) or parts[0] not in ("buy", "sell") or parts[1] not in ("call", "put"):
         raise ValueError(f"{text!r} is no leg: side:kind:strike[:size], as in sell:put:1800:2")
@@ -79,8 +147,7 @@ def _leg(text: str, days: float, cap: float) -> Leg:
         strike, size = (_positive(part) for part in (parts[2], parts[3] if len(parts) == 4 else "1"))
     except (ValueError, argparse.ArgumentTypeError) as error:
         raise ValueError(f"{text!r} is no leg: strike and size are numbers above zero") from error
-    kind: Kind = "call" if parts[1] == "call" else "put"
-    return Leg(kind, strike, size if parts[0] == "buy" else -size, days * 86_400, cap * strike)
+    return Part("call" if parts[1] == "call" else "put", strike, size if parts[0] == "buy" else -size)
 
 
 def _positive(text: str) -> float:
