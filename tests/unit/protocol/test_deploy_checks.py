@@ -10,7 +10,7 @@ import pytest
 from bulkhead.build import artifacts
 from bulkhead.chain import AnvilChain, Contract
 from bulkhead.protocol.checks import Check, check_all, check_chain
-from bulkhead.protocol.networks import Network, load
+from bulkhead.protocol.networks import Network, OptionsMarket, load
 from bulkhead.protocol.plan import rehearse
 from tests.public_network import DESCRIPTION, SYMBOL, named, public
 
@@ -117,6 +117,17 @@ def test_a_sequencer_feed_has_to_say_up(anvil: AnvilChain, network: Network) -> 
     uptime.send.push(1, anvil.timestamp, anvil.timestamp)
     failed = [check.question for check in checks(anvil, on_l2) if not check.ok]
     assert failed[0] == "answer (0 is up) is 0"
+
+
+def test_a_feed_of_options_has_to_speak_as_often_as_its_file_says(anvil: AnvilChain, network: Network) -> None:
+    (market,) = network.markets
+    oracle = replace(market.oracle, heartbeat=60, max_age=120)
+    with_options = replace(network, markets=(OptionsMarket(market.name, market.feed, oracle),))
+    assert all(check.ok for check in checks(anvil, with_options))
+    anvil.mine(1, 3_600)
+    push(anvil, network, 2_000 * 10**8)  # fresh, an hour after the one before
+    failed = [f"{check.question}: {check.answer}" for check in checks(anvil, with_options) if not check.ok]
+    assert len(failed) == 1 and failed[0].startswith("its last two rounds are at most 120 s apart: 3,60")
 
 
 def test_another_network(anvil: AnvilChain) -> None:
