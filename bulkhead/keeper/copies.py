@@ -29,7 +29,7 @@ _NO_STATE = (
 def on(chain: Any, market: Market) -> Market:
     """A market as another chain holds it, at the same addresses."""
     chain.registry = market.chain.registry
-    oracle = Oracle(chain, market.oracle.address, [feed.contract.address for feed in market.oracle.feeds])
+    oracle = Oracle(chain, market.oracle.address, [feed and feed.contract.address for feed in market.oracle.feeds])
     operators = None if market.operators is None else Operators(chain, market.operators.address)
     lens = None if market.lens is None else market.lens.address
     return Market(chain, market.address, oracle, operators, lens, market.name, market.origin)

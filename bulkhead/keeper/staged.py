@@ -48,11 +48,12 @@ class Stage:
         terms = TypedContract(chain, "Oracle", oracle.address).call
         self._jump = int(terms.jumpLimit()) / 10**18 * STEP
         self._has_leg = len(oracle.feeds) > 1 + int(terms.validators())
-        if not oracle.feeds:
-            raise LookupError("The feeds of its oracle are not known, so that no price can be staged.")
+        self._feeds = [feed for feed in oracle.feeds if feed is not None]
+        if not self._feeds or len(self._feeds) < len(oracle.feeds):
+            raise LookupError("The feeds of its oracle are not known, or not all Chainlink's: no price can be staged.")
         code = chain.code(chain.deploy(artifacts()["StagedFeed"]).address)
         self._answers, self._real = [], []
-        for feed in oracle.feeds:
+        for feed in self._feeds:
             address = feed.contract.address
             own = keccak(b"the own code of a staged feed" + to_bytes(address))[:20]
             try:
@@ -85,7 +86,7 @@ class Stage:
             steps = ceil(abs(log(ratio)) / -log(1 - self._jump)) if 0 < self._jump < 1 else 1
         start = chain.timestamp + PAUSE
         leg = len(self._answers) - 1 if self._has_leg else -1
-        for number, (feed, answer, real) in enumerate(zip(self._oracle.feeds, self._answers, self._real, strict=True)):
+        for number, (feed, answer, real) in enumerate(zip(self._feeds, self._answers, self._real, strict=True)):
             ways = [1.0 if number == leg else ratio ** (step / steps) for step in range(1, steps + 1)]
             for step, way in enumerate([*ways, ways[-1]]):
                 moved = max(round(answer * way), 1)

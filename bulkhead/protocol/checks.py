@@ -9,20 +9,16 @@ from decimal import Decimal
 from bulkhead.build import artifacts
 from bulkhead.chain import ZERO, ChainError, NodeUnreachable, Revert, Web3Chain
 from bulkhead.protocol.networks import Market, Network, OptionsMarket, Token
+from bulkhead.protocol.oracle import view
 from bulkhead.protocol.plan import Planned
+from bulkhead.protocol.sources import Feed, FeedValidator, PythValidator, Validator
 
 #: Spare ether over the estimate, as a fraction: fees may rise while a deployment runs, and L2s add those of their L1.
 SPARE = Decimal("1.2")
-#: What every aggregator answers beside its rounds.
-_DESCRIBED = [
-    {
-        "type": "function",
-        "stateMutability": "view",
-        "name": "description",
-        "inputs": [],
-        "outputs": [{"type": "string", "name": "text"}],
-    }
-]
+#: What sources answer beside rounds: an aggregator, Pyth, a pool.
+_DESCRIPTION = [view("description", [], ["string text"])]
+_PYTH = [view("getPriceUnsafe", ["bytes32 id"], ["int64 price", "uint64 conf", "int32 expo", "uint256 publishTime"])]
+_POOL = [view("token0", [], ["address token"]), view("token1", [], ["address token"])]
 
 
 @dataclass(frozen=True)
@@ -48,8 +44,12 @@ def check_all(chain: Web3Chain, network: Network, plan: Sequence[Planned], sende
     if network.token.address:
         checks += _token(chain, network.token)
     for market in network.markets:
+        bounds = (market.oracle.lowest, market.oracle.highest)
         if market.feed.address:
-            checks += _feed(chain, market)
+            apart = market.oracle.oldest if isinstance(market, OptionsMarket) else None
+            checks += _feed(chain, f"{market.name} feed", market.feed, bounds, market.oracle.oldest, apart)
+        for number, validator in enumerate(market.validators, 1):
+            checks += _validator(chain, f"{market.name} validator {number}", validator)
         if market.oracle.sequencer != ZERO:
             checks += _sequencer(chain, market)
     checks += _constructors(chain, network, plan, sender)
@@ -67,15 +67,17 @@ def _token(chain: Web3Chain, token: Token) -> Iterator[Check]:
         yield _equal("token", "decimals", token.decimals, contract.call.decimals)
 
 
-def _feed(chain: Web3Chain, market: Market) -> Iterator[Check]:
-    feed, terms, subject = market.feed, market.oracle, f"{market.name} feed"
+def _feed(
+    chain: Web3Chain, subject: str, feed: Feed, bounds: tuple[Decimal, Decimal], most: int, apart: int | None = None
+) -> Iterator[Check]:
+    """Its price may be `most` seconds old, and its last two rounds `apart`, if that matters."""
     there = _code(chain, subject, feed.address)
     yield there
     if not there.ok:
         return
     proxy = chain.contract(artifacts()["FeedProxyMock"], feed.address).call  # all but the description
     yield _equal(subject, "decimals", feed.decimals, proxy.decimals)
-    yield _equal(subject, "description", feed.description, chain.contract(_DESCRIBED, feed.address).call.description)
+    yield _equal(subject, "description", feed.description, chain.contract(_DESCRIPTION, feed.address).call.description)
     try:
         latest, answer, observed, transmitted, _ = proxy.latestRoundData()
     except NodeUnreachable:
@@ -84,10 +86,8 @@ def _feed(chain: Web3Chain, market: Market) -> Iterator[Check]:
         yield Check(subject, "answers with a round", str(error), False)
         return
     price = Decimal(answer) / 10**feed.decimals
-    yield Check(
-        subject, "its price is positive and within its bounds", f"{price:,f}", terms.lowest < price < terms.highest
-    )
-    age, most = chain.timestamp - observed, terms.oldest
+    yield Check(subject, "its price is positive and within its bounds", f"{price:,f}", bounds[0] < price < bounds[1])
+    age = chain.timestamp - observed
     yield Check(subject, f"its price is not older than {most:,} s", f"{age:,} s", age <= most and transmitted > 0)
     yield _equal(subject, "phaseId", latest >> 64, proxy.phaseId)
     before = "the round before can be read"
@@ -99,9 +99,37 @@ def _feed(chain: Web3Chain, market: Market) -> Iterator[Check]:
         yield Check(subject, before, str(error), False)
     else:
         yield Check(subject, before, f"{Decimal(previous[1]) / 10**feed.decimals:,f}", previous[1] > 0 < previous[3])
-        if isinstance(market, OptionsMarket):  # a file may say that a slow feed is fast
-            apart = observed - previous[2]
-            yield Check(subject, f"its last two rounds are at most {most:,} s apart", f"{apart:,} s", apart <= most)
+        if apart is not None:  # a file may say that a slow feed is fast
+            found = observed - previous[2]
+            yield Check(subject, f"its last two rounds are at most {apart:,} s apart", f"{found:,} s", found <= apart)
+
+
+def _validator(chain: Web3Chain, subject: str, validator: Validator) -> Iterator[Check]:
+    """What its oracle's constructor does not ask itself: its name, or what the oracle's code depends on."""
+    if isinstance(validator, FeedValidator):
+        if validator.address:
+            bounds = (validator.lowest, validator.highest)
+            yield from _feed(chain, subject, validator, bounds, validator.heartbeat)
+        return
+    there = _code(chain, subject, validator.address)
+    yield there
+    if not there.ok:
+        return
+    if isinstance(validator, PythValidator):
+        pyth = chain.contract(_PYTH, validator.address).call
+        yield _equal(subject, "decimals", validator.decimals, lambda: -pyth.getPriceUnsafe(validator.id_bytes()).expo)
+        return
+    pool = chain.contract(_POOL, validator.address).call
+    own, other = (pool.token1, pool.token0) if validator.inverted else (pool.token0, pool.token1)
+    for what, ask, wanted in (
+        ("decimals", own, validator.decimals),
+        ("quote_decimals", other, validator.quote_decimals),
+    ):
+
+        def found(ask: Callable[[], str] = ask) -> object:
+            return chain.contract(artifacts()["TokenMock"], ask()).call.decimals()
+
+        yield _equal(subject, what, wanted, found)
 
 
 def _sequencer(chain: Web3Chain, market: Market) -> Iterator[Check]:
@@ -114,11 +142,15 @@ def _sequencer(chain: Web3Chain, market: Market) -> Iterator[Check]:
 
 
 def _constructors(chain: Web3Chain, network: Network, plan: Sequence[Planned], sender: str | None) -> Iterator[Check]:
-    """The node itself runs each oracle's constructor, on the real feed."""
-    real = {f"{market.name} oracle" for market in network.markets if market.feed.address}
+    """The node itself runs each oracle's constructor, where all its sources are there already."""
+    real = {
+        f"{market.name} oracle"
+        for market in network.markets
+        if not any(source.mock for source in (market.feed, *market.validators))
+    }
     for planned in plan:
         if planned.step.label in real and not planned.there:
-            question = "its constructor accepts the feed"
+            question = "its constructor accepts its sources"
             try:
                 chain.estimate(planned.step.data, sender=sender)
             except NodeUnreachable:

@@ -6,6 +6,7 @@ the shipped values for ETH/USD.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
@@ -156,7 +157,7 @@ MARGINS: dict[str, type[MarginRates]] = {"fixed": FixedMarginRates, "volatility"
 
 @dataclass(frozen=True)
 class OracleTerms:
-    """An oracle on one Chainlink feed: times in seconds, rates as fractions, prices in collateral per unit.
+    """An oracle on one Chainlink feed, alone or with validators. Times in seconds, rates as fractions, prices a unit's.
 
     base, quote            what the index is the price of, and what it is counted in
     heartbeat, deviation   as published for the feed: its largest silence, and how far the true price may lie off
@@ -165,6 +166,8 @@ class OracleTerms:
     lowest, highest        at or beyond them a price is invalid: the bounds of the feed's aggregator
     sequencer, grace       uptime feed of an L2 (zero where there is none), and the wait after its restart
     outage_limit           time without a valid price after which the market ends
+    spread, quorum         with validators: how far one may lie from the price and still agree, and how many must; 0
+                           stands for half of them
     """
 
     base: str = "ETH"
@@ -178,25 +181,27 @@ class OracleTerms:
     sequencer: str = ZERO
     grace: int = 600
     outage_limit: int = 86_400
+    spread: Decimal = Decimal("0.01")
+    quorum: int = 0
 
     @property
     def oldest(self) -> int:
         """Age up to which a price is good for checking risk, seconds."""
         return self.max_age or self.heartbeat
 
-    def encoded(self, feed: str, decimals: int) -> dict[str, Any]:
-        """The contract's OracleSettings for a feed that answers with `decimals`, alone."""
+    def encoded(self, feed: str, decimals: int, validators: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+        """The contract's OracleSettings for a feed that answers with `decimals`, and validators as SourceConfig."""
         smallest, largest = amount(self.lowest, decimals), amount(self.highest, decimals)
         return {
             "base": text32(self.base),
             "quote": text32(self.quote),
             "primary": source(feed, self.heartbeat, decimals=decimals, smallest=smallest, largest=largest),
-            "validators": [],
+            "validators": list(validators),
             "leg": source(ZERO),
             "composition": Composition.NONE,
             "deviation": rate(self.deviation),
-            "spread": 0,
-            "quorum": 0,
+            "spread": rate(self.spread) if validators else 0,
+            "quorum": self.quorum or len(validators) // 2,
             "maxAge": self.oldest,
             "jumpLimit": rate(self.jump_limit),
             "sequencer": self.sequencer,

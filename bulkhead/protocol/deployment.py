@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -104,9 +105,16 @@ class Deployment:
         """A contract of the project that is already on the chain."""
         return self.chain.contract(self._artifacts[name], address)
 
-    def oracle(self, feed: str, terms: OracleTerms | None = None, decimals: int = 8, label: str = "") -> Contract:
-        """An oracle on one feed that answers with `decimals`."""
-        return self.deploy("Oracle", (terms or OracleTerms()).encoded(feed, decimals), label=label)
+    def oracle(
+        self,
+        feed: str,
+        terms: OracleTerms | None = None,
+        decimals: int = 8,
+        label: str = "",
+        validators: Sequence[dict[str, Any]] = (),
+    ) -> Contract:
+        """An oracle on one feed that answers with `decimals`, with `validators` as the contract's SourceConfig."""
+        return self.deploy("Oracle", (terms or OracleTerms()).encoded(feed, decimals, validators), label=label)
 
     def volatility_feed(self, oracle: Contract, terms: VolatilityTerms | None = None, label: str = "") -> Contract:
         """A feed of volatility on an oracle's prices."""

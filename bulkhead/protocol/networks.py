@@ -20,6 +20,7 @@ from bulkhead.chain import ZERO, ChainError, Contract, to_address
 from bulkhead.protocol.config import MARGINS, FixedMarginRates, MarginRates, MarketTerms, OracleTerms, PerpetualTerms
 from bulkhead.protocol.deployment import Deployment, MarketContracts
 from bulkhead.protocol.options import OPTION_MARKET, OptionMarginRates, OptionTerms, must_be_known, options_market
+from bulkhead.protocol.sources import VALIDATORS, Feed, Validator
 
 #: They ship inside the package.
 SHIPPED = Path(__file__).resolve().parent.parent / "networks"
@@ -61,22 +62,6 @@ class Token:
 
 
 @dataclass(frozen=True)
-class Feed:
-    """A Chainlink proxy: an address with the page that says so, or a mock at `mock_price` on a local chain."""
-
-    description: str
-    decimals: int = 8
-    address: str = ""
-    source: str = ""
-    mock_price: Decimal | None = None
-
-    @property
-    def mock(self) -> bool:
-        """Is it deployed with the markets?"""
-        return self.mock_price is not None
-
-
-@dataclass(frozen=True)
 class Market(ABC):
     """What a market of either kind has."""
 
@@ -84,11 +69,12 @@ class Market(ABC):
     feed: Feed
     oracle: OracleTerms = field(default_factory=OracleTerms)
     terms: MarketTerms = field(default_factory=MarketTerms)
+    validators: tuple[Validator, ...] = ()
 
     @abstractmethod
     def encode(self) -> None:
         """Encodes all numbers for nobody. Raises ValueError for those that no contract takes."""
-        self.oracle.encoded(ZERO, self.feed.decimals)
+        self.oracle.encoded(ZERO, self.feed.decimals, [validator.encoded(ZERO) for validator in self.validators])
         self.terms.encoded(18)
 
     @abstractmethod
@@ -161,7 +147,11 @@ class Network:
     def digest(self) -> str:
         """A hash of everything that ends up on chain: other explorers or documentation pages change nothing."""
         content = asdict(replace(self, network=Place(self.name, self.network.chain_id)))
-        for entry in (content["token"], *(market["feed"] for market in content["markets"])):
+        markets = content["markets"]
+        for entry in (
+            content["token"],
+            *(one for market in markets for one in (market["feed"], *market["validators"])),
+        ):
             del entry["source"]
         return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
@@ -231,10 +221,15 @@ def _market(entry: Any, shared: dict[str, dict[str, Any]], local: bool) -> Marke
     table |= own | {key: {**shared[key], **own[key]} for key in held}
     if kind == "perpetual":
         table["margin"] = _margin(own["margin"], shared["margin"], where)
+    listed = table.get("validators", [])
+    if not isinstance(listed, list):
+        raise ConfigError(f"{where}, validators: each is a table of its own, [[markets.validators]]")
+    table["validators"] = tuple(_validator(one, f"{where}, validator {n}") for n, one in enumerate(listed, 1))
     market = _section(MARKETS[kind], table, where)
-    _addressed(market.feed, local, f"{where}, feed", "mock_price")
-    if market.feed.decimals not in (8, 18):
-        raise ConfigError(f"{where}, feed: decimals is {market.feed.decimals}; feeds have 8 or 18")
+    for name, source in [("feed", market.feed), *((f"validator {n}", v) for n, v in enumerate(market.validators, 1))]:
+        _addressed(source, local, f"{where}, {name}", "mock_price")
+        if isinstance(source, Feed) and source.decimals not in (8, 18):
+            raise ConfigError(f"{where}, {name}: decimals is {source.decimals}; feeds have 8 or 18")
     pair = f"{market.oracle.base} / {market.oracle.quote}"
     if market.feed.description != pair:
         raise ConfigError(f"{where}: the oracle is for {pair}, its feed is described as {market.feed.description}")
@@ -244,6 +239,14 @@ def _market(entry: Any, shared: dict[str, dict[str, Any]], local: bool) -> Marke
     except ValueError as error:
         raise ConfigError(f"{where}: {error}") from None
     return market
+
+
+def _validator(entry: Any, where: str) -> Validator:
+    table = dict(_table(entry, where))
+    kind = table.pop("kind", "chainlink")
+    if kind not in list(VALIDATORS):
+        raise ConfigError(f"{where}: kind is {kind!r}; choose {_listed(VALIDATORS)}")
+    return _section(VALIDATORS[kind], table, where)
 
 
 def _margin(own: dict[str, Any], common: dict[str, Any], where: str) -> MarginRates:
@@ -257,7 +260,7 @@ def _margin(own: dict[str, Any], common: dict[str, Any], where: str) -> MarginRa
     return _section(MARGINS[kind], table, f"{where}, margin")
 
 
-def _addressed(entry: Token | Feed, local: bool, where: str, mock: str) -> None:
+def _addressed(entry: Token | Feed | Validator, local: bool, where: str, mock: str) -> None:
     """Either an address with its source, or a mock on a local chain."""
     if entry.mock and not local:
         raise ConfigError(f"{where}: {mock} is for a local chain only; give address and source")
@@ -282,7 +285,7 @@ def _section(kind: type[T], table: Any, where: str, usual: T | None = None) -> T
     """A dataclass from a table; what that does not say is as in `usual`, or the dataclass's own default."""
     table = _table(table, where)
     types = get_type_hints(kind)
-    _allowed(table, types, where)
+    _allowed(table, [entry.name for entry in fields(kind)], where)  # type: ignore[arg-type]
     values = {}
     for entry in fields(kind):  # type: ignore[arg-type]
         known = _default(entry) if usual is None else getattr(usual, entry.name)
@@ -302,8 +305,8 @@ def _default(entry: Field[Any]) -> Any:
 
 def _value(kind: Any, value: Any, table: str, key: str, usual: Any) -> Any:
     where = f"{table}: {key}"
-    if is_dataclass(value):
-        return value  # a table that has been read
+    if is_dataclass(value) or isinstance(value, tuple):
+        return value  # a table that has been read, or several
     if is_dataclass(kind):
         return _section(cast(type, kind), value, f"{table}, {key}", None if usual is MISSING else usual)
     if kind in (Decimal, Decimal | None):

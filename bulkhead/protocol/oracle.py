@@ -31,15 +31,17 @@ class IndexPrice(NamedTuple):
 
 
 class Oracle:
-    """The oracle of a market. `feeds` are its Chainlink proxies, the primary first and a second leg last.
+    """The oracle of a market. `feeds` are its Chainlink proxies, the primary first and a second leg last; None stands
+    for a validator of another kind.
 
-    They are needed to find proofs only. With a price of Pyth among the sources the proof is the caller's business.
+    They are needed to find proofs only. What a price of Pyth has to show is the caller's business: a proof that is
+    found here shows Chainlink's, beside which a pool of Uniswap needs none.
     """
 
-    def __init__(self, chain: Chain, address: AddressLike, feeds: Sequence[AddressLike] = ()) -> None:
+    def __init__(self, chain: Chain, address: AddressLike, feeds: Sequence[AddressLike | None] = ()) -> None:
         self.chain = chain
         self.contract = TypedContract(chain, "Oracle", address)
-        self.feeds = [Feed(chain, feed) for feed in feeds]
+        self.feeds = [None if feed is None else Feed(chain, feed) for feed in feeds]
 
     @property
     def address(self) -> Address:
@@ -92,10 +94,10 @@ class Oracle:
             return NO_ROUND  # a pool in which nothing is open needs no proof
         except (ProofInvalid, PriceNotThereYet) as refused:
             after = int(refused.values.afterTime)
-        if not self.feeds:
+        if not self.feeds or self.feeds[0] is None:
             raise LookupError(f"The feeds of {self!r} are not known, so that no proof can be found: pass proof=.")
         refusal: Revert | None = None
-        for proof in self._proofs(after):
+        for proof in self._proofs(self.feeds[0], self.feeds[1:], after):
             try:
                 execution(proof)
                 return proof
@@ -104,20 +106,19 @@ class Oracle:
         assert refusal is not None
         raise refusal
 
-    def _proofs(self, after: int) -> Iterator[bytes]:
+    def _proofs(self, primary: Feed, others: Sequence[Feed | None], after: int) -> Iterator[bytes]:
         """What may prove the first price after a time: the feed may have moved to a new phase since the commit.
 
         The last one says that there is no price, which an order takes when its time to live is over.
         """
-        newest = self.feeds[0].phase()
+        newest = primary.phase()
         for phase in range(newest, max(newest - 2, 0), -1):
-            if (proof := self._proof(phase, after)) is not None:
+            if (proof := self._proof(primary, others, phase, after)) is not None:
                 yield proof
         yield b""
 
-    def _proof(self, phase: int, after: int) -> bytes | None:
+    def _proof(self, primary: Feed, others: Sequence[Feed | None], phase: int, after: int) -> bytes | None:
         """The phase's first round observed after a time and, of each other feed, its last one transmitted by then."""
-        primary, *others = self.feeds
         first = primary.first_after(phase, after)
         if first is None:
             return None
@@ -189,7 +190,9 @@ class Feed:
         return bisect_right(range(1, MOST_ROUNDS), time, key=transmitted)
 
 
-def _view(name: str, inputs: Sequence[str], outputs: Sequence[str]) -> dict[str, Any]:
+def view(name: str, inputs: Sequence[str], outputs: Sequence[str]) -> dict[str, Any]:
+    """The ABI of a function that changes nothing; parameters as "type name"."""
+
     def params(listed: Sequence[str]) -> list[dict[str, str]]:
         return [dict(zip(("type", "name"), entry.split(), strict=True)) for entry in listed]
 
@@ -198,8 +201,8 @@ def _view(name: str, inputs: Sequence[str], outputs: Sequence[str]) -> dict[str,
 
 
 _PROXY = [
-    _view("phaseId", [], ["uint16 phase"]),
-    _view(
+    view("phaseId", [], ["uint16 phase"]),
+    view(
         "getRoundData",
         ["uint80 id"],
         ["uint80 roundId", "int256 answer", "uint256 startedAt", "uint256 updatedAt", "uint80 answeredInRound"],

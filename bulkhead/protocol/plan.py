@@ -10,16 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from decimal import Decimal
 
-from bulkhead.build import artifacts
-from bulkhead.chain import ZERO, Address, Chain, Contract, EncodingError, Receipt, Revert, RevmChain
-from bulkhead.protocol.config import AMOUNTS, ONE, MarketTerms, amount
+from bulkhead.chain import Address, Chain, EncodingError, Receipt, Revert, RevmChain
+from bulkhead.protocol.config import AMOUNTS, ONE, MarketTerms
 from bulkhead.protocol.deployment import Deployment, Journal, MarketContracts, RawCode, Step
-from bulkhead.protocol.networks import ConfigError, Feed, Network, OptionsMarket
+from bulkhead.protocol.networks import ConfigError, Market, Network, OptionsMarket
 from bulkhead.protocol.record import Record
+from bulkhead.protocol.sources import Feed
+from bulkhead.protocol.standins import speak, stand_in
 from bulkhead.protocol.units import snake, to_text
-
-#: Rounds of a feed within a phase: the low bits of a round's id.
-ROUNDS = 2**64 - 1
 
 
 @dataclass(frozen=True)
@@ -45,16 +43,26 @@ def carry_out(
         token = deployment.deploy("TokenMock", network.token.decimals)
     else:
         token = deployment.at("TokenMock", network.token.address)
+    speaker = next(account for account in chain.accounts if account != sender)
+
+    def at(feed: Feed, market: Market, label: str) -> str:
+        """Where a feed is; a mock is deployed, and speaks."""
+        if feed.mock_price is None:
+            return feed.address
+        mock = deployment.deploy("FeedProxyMock", feed.decimals, label=label)
+        speak(mock, feed.mock_price, feed.decimals, speaker, market.oracle.oldest // 2)
+        return mock.address
+
     markets: dict[str, MarketContracts] = {}
     for market in network.markets:
-        feed = market.feed.address
-        if market.feed.mock_price is not None:
-            mock = deployment.deploy("FeedProxyMock", market.feed.decimals, label=f"{market.name} feed")
-            speaker = next(account for account in chain.accounts if account != sender)
-            _speak(mock, market.feed, market.feed.mock_price, speaker, market.oracle.oldest // 2)
-            feed = mock.address
-        oracle = deployment.oracle(feed, market.oracle, market.feed.decimals, label=f"{market.name} oracle")
-        markets[market.name] = market.deploy(deployment, token, oracle)
+        name, feed = market.name, market.feed
+        place = at(feed, market, f"{name} feed")
+        validators = [
+            one.encoded(at(one, market, f"{name} validator {number}") if isinstance(one, Feed) else one.address)
+            for number, one in enumerate(market.validators, 1)
+        ]
+        oracle = deployment.oracle(place, market.oracle, feed.decimals, f"{name} oracle", validators)
+        markets[name] = market.deploy(deployment, token, oracle)
     return markets
 
 
@@ -66,8 +74,8 @@ def rehearse(network: Network, chain_id: int, sender: str | None, nonce: int, re
     chain = RevmChain(chain_id)
     if sender is not None:
         chain.set_balance(sender, ONE * 1_000)
-    _stand_ins(chain, network)
     rehearsal = _Rehearsal(chain, sender or chain.accounts[1], nonce, record)
+    stand_in(chain, network)
     try:
         carry_out(network, chain, rehearsal.sender, rehearsal)
     except Revert as revert:
@@ -84,6 +92,9 @@ class _Rehearsal(Journal):
         self.sender, self.planned, self.label = sender, list[Planned](), ""
         self._chain, self._next, self._record = chain, nonce, record
         self._used = 0  # RevmChain counts creations only
+        # What the sender has made before may be what mocks are to stand for: nothing else is made at their addresses.
+        begun = [step["nonce"] for step in record.steps.values()] if record is not None else []
+        self._skip_to(begun[0] if begun else nonce)
 
     def begins(self, step: Step) -> None:
         self.label = step.label
@@ -92,8 +103,7 @@ class _Rehearsal(Journal):
         else:
             nonce, self._next = self._next, self._next + 1
         if step.address is None:
-            for _ in range(nonce - self._used):
-                self._chain.deploy(RawCode("nothing", b"\0"), sender=self.sender)
+            self._skip_to(nonce)
             self._used = nonce + 1
 
     def done(self, step: Step, address: Address, receipt: Receipt | None, **facts: str) -> None:
@@ -103,52 +113,13 @@ class _Rehearsal(Journal):
             self._record.compare(step, address, code)  # type: ignore[union-attr]
         self.planned.append(Planned(step, address, code, receipt.gas_used, there))
 
+    def _skip_to(self, nonce: int) -> None:
+        for _ in range(nonce - self._used):
+            self._chain.deploy(RawCode("nothing", b"\0"), sender=self.sender)
+        self._used = nonce
+
     def _there(self, step: Step) -> bool:
         return self._record is not None and step.label in self._record.steps
-
-
-def _stand_ins(chain: RevmChain, network: Network) -> None:
-    """Mocks at the addresses of the real token and feeds."""
-    made = artifacts()
-    if network.token.address:
-        mock = chain.deploy(made["TokenMock"], network.token.decimals)
-        chain.set_code(network.token.address, chain.code(mock))
-    for market in network.markets:
-        if market.feed.address:
-            price = max(Decimal(1), 2 * market.oracle.lowest)
-            stand_in = _stand_in(chain, market.feed.address, market.feed.decimals)
-            _speak(stand_in, market.feed, price, chain.accounts[0], 0)
-        if market.oracle.sequencer != ZERO:
-            up = _stand_in(chain, market.oracle.sequencer, 0)
-            up.send.push(0, chain.timestamp - 10 * market.oracle.grace - 1, chain.timestamp)
-
-
-def _stand_in(chain: RevmChain, address: str, decimals: int) -> Contract:
-    made = artifacts()["FeedProxyMock"]
-    chain.set_code(address, chain.code(chain.deploy(made, decimals)))
-    feed = chain.contract(made, address)
-    feed.send.newPhase()
-    return feed
-
-
-def _speak(feed: Contract, described: Feed, price: Decimal, speaker: str, oldest: int) -> None:
-    """Rounds of a mock feed until it has two, for a price without a predecessor proves nothing, and one is not old.
-
-    A deployment that goes on after a while needs a price again: what was said last.
-    """
-    while True:
-        latest, now = _latest(feed), feed.chain.timestamp
-        if latest is not None and latest[0] & ROUNDS > 1 and now - latest[3] <= oldest:
-            return
-        answer = amount(price, described.decimals) if latest is None else latest[1]
-        feed.send.push(answer, now, now, sender=speaker)
-
-
-def _latest(feed: Contract) -> Any:
-    try:
-        return feed.call.latestRoundData()
-    except Revert:
-        return None
 
 
 def _sentence(revert: Revert, decimals: int) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bulkhead.build import artifacts
 from bulkhead.chain import Abi, Chain, DecodingError, LocalChain, Web3Chain, connect, to_address
+from bulkhead.model.oracles.source import Kind
 from bulkhead.protocol.config import MarketTerms
 from bulkhead.protocol.market import Market, Origin
 from bulkhead.protocol.operators import Operators
@@ -45,10 +46,11 @@ class Protocol:
 
         provider    a URL, a web3 provider, a Web3, a provider of ape, or a chain: see `bulkhead.chain.connect`
         deployment  the file that `bulkhead deploy` has written, or {"chain_id": ID, "markets": {NAME: {"market":
-                    ADDRESS, "oracle": ADDRESS}}}. Each market may name more: "feeds" (the primary first), without which
-                    no proof can be found; "operators"; "lens", without which a position's state is not known;
-                    "factory" and "config", what the market was created by and from, without which there are no quotes;
-                    "options_lens" says that it is a market of options, which needs the three before, too
+                    ADDRESS, "oracle": ADDRESS}}}. Each market may name more: "feeds" (the primary first, None for
+                    what is not Chainlink's), without which no proof can be found; "operators"; "lens", without which a
+                    position's state is not known; "factory" and "config", what the market was created by and from,
+                    without which there are no quotes; "options_lens" says that it is a market of options, which needs
+                    the three before, too
         accounts    private keys or eth_account accounts; with a provider of ape, accounts of ape
 
         Raises WrongDeployment, NodeUnreachable, NoContract where nothing stands at a market's address.
@@ -154,7 +156,8 @@ def _recorded(content: Mapping[str, Any], name: str) -> dict[str, Any]:
         return {}
     settings = steps[f"{name} oracle"]["arguments"][0]
     leg = [settings["leg"]] if settings["composition"] else []
-    feeds = [source["at"] for source in (settings["primary"], *settings["validators"], *leg)]
+    sources = (settings["primary"], *settings["validators"], *leg)
+    feeds = [source["at"] if source["kind"] == Kind.CHAINLINK else None for source in sources]
     parts = {part.lower(): steps[part]["address"] for part in ("Operators", "Lens", "Factory")}
     if steps.get(f"{name} instrument", {}).get("contract") == "EuropeanOptions":
         parts["options_lens"] = steps["OptionsLens"]["address"]

@@ -91,7 +91,7 @@ FAULTS: dict[str, Callable[[AnvilChain, Network], object]] = {
     "ETH feed: phaseId is": lambda anvil, network: anvil.set_code(
         network.markets[0].feed.address, anvil.code(aggregator(anvil))
     ),
-    "ETH oracle: its constructor accepts the feed": lambda anvil, network: other_mock(anvil, network, 6),
+    "ETH oracle: its constructor accepts its sources": lambda anvil, network: other_mock(anvil, network, 6),
     "deployer: holds": lambda anvil, network: anvil.set_balance(DEPLOYER, 10**15),
 }
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bulkhead.model.oracles.source import Kind
 from bulkhead.protocol import OptionMarginRates, OptionTerms
 from bulkhead.protocol.networks import ConfigError, Network, OptionsMarket, PerpetualMarket, load, read, shipped
 from bulkhead.protocol.options import OPTION_MARKET, PathTerms
@@ -124,6 +125,59 @@ def test_a_market_of_options_has_defaults_of_its_own(tmp_path: Path) -> None:
 def test_what_options_refuse(more: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=message):
         read(written(tmp_path, GOOD + OPTIONS + more))
+
+
+#: Two validators of the market of GOOD.
+VALIDATED = """
+[[markets.validators]]
+kind = "pyth"
+address = "0x2880aB155794e7179c9eE2e38200202908C17B43"
+source = "https://docs.pyth.network"
+id = "0xff61491a931112ddf1bd8147cd1b641375f79f5825126d665480874634fd0ace"
+[[markets.validators]]
+kind = "uniswap"
+address = "0x1b44F3514812d835EB1BDB0acB33d3fA3351Ee43"
+source = "https://app.uniswap.org"
+remember = 4000
+inverted = true
+"""
+
+
+def test_validators_become_what_the_contract_takes(tmp_path: Path) -> None:
+    (market,) = read(written(tmp_path, GOOD + VALIDATED)).markets
+    pyth, pool = (one.encoded(one.address) for one in market.validators)
+    settings = market.oracle.encoded(market.feed.address, 8, [pyth, pool])
+    assert (settings["quorum"], settings["spread"]) == (1, 10**16)
+    assert market.oracle.encoded(market.feed.address, 8)["spread"] == 0
+    assert (pyth["kind"], pyth["heartbeat"], pyth["confidence"]) == (Kind.PYTH, 10, 10**7)
+    assert pyth["id"].hex().startswith("ff61491a")
+    assert (pool["kind"], pool["heartbeat"], pool["inverted"], pool["remember"]) == (Kind.UNISWAP, 60, True, 4_000)
+    elsewhere = VALIDATED.replace("https://app.uniswap.org", "https://info.uniswap.org")
+    assert read(written(tmp_path, GOOD + VALIDATED)).digest == read(written(tmp_path, GOOD + elsewhere)).digest
+    longer = VALIDATED.replace("remember = 4000", "remember = 5000")
+    assert read(written(tmp_path, GOOD + VALIDATED)).digest != read(written(tmp_path, GOOD + longer)).digest
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"uniswap"', '"sushi"', "market ETH, validator 2: kind is 'sushi'; choose chainlink, pyth, uniswap"),
+        ("remember = 4000", "", "market ETH, validator 2: remember is missing"),
+        ("634fd0ace", "634fd0ac", "market ETH: id has to be 0x and 64 hexadecimal digits, not '0xff61"),
+        ("C17B43", "C17B44", "market ETH, validator 1: address: .* is mistyped"),
+        ("https://docs.pyth", "docs.pyth", "market ETH, validator 1: source has to be the https:// page"),
+        ("remember", "mock_price", "validator 2: unknown key 'mock_price'; allowed are address, source, remember"),
+        (VALIDATED, "[markets.validators]\nkind = 1", "validators: each is a table of its own, .*markets.validators"),
+        (
+            'kind = "pyth"',
+            'description = "ETH / USD"\nmock_price = 1 #',
+            "market ETH, validator 1: unknown key 'id'; allowed are description, decimals, address",
+        ),
+    ],
+)
+def test_what_validators_refuse(old: str, new: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message):
+        read(written(tmp_path, GOOD + VALIDATED.replace(old, new, 1)))
 
 
 def test_a_market_of_no_kind(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from bulkhead.protocol.deployment import Journal, Step
 from bulkhead.protocol.networks import ConfigError, Market, Network, OptionsMarket, PerpetualMarket, load, shipped
 from bulkhead.protocol.plan import carry_out, rehearse
 from bulkhead.protocol.record import created
+from bulkhead.protocol.sources import Feed, FeedValidator, PoolValidator, PythValidator, Validator
 
 SENDER = "0x00000000000000000000000000000000DeaDBeef"
 
@@ -121,6 +122,42 @@ def test_a_mock_feed_that_has_grown_old_speaks_again(chain: RevmChain, network: 
         journal.last = ""
         made = carry_out(alone, chain, journal=journal)["ETH options"]
         assert made.oracle.call.latest() == (2_100 * 10**18, chain.timestamp)  # as it was, not as it began
+
+
+POOL = PoolValidator("0x" + "90" * 20, "", remember=600, lowest=Decimal("0.9"), highest=Decimal("1.1"))
+
+
+@pytest.mark.parametrize(
+    ("validators", "message"),
+    [
+        (
+            (FeedValidator("ETH / USD", mock_price=Decimal(2_000)),),
+            "refuses its setting validators: 1",
+        ),
+        ((replace(POOL, remember=10),) * 2, "ETH oracle: the oracle refuses its setting remember: 10"),
+        ((PythValidator("0x" + "91" * 20, "", "0x" + "11" * 32, confidence=Decimal(0)),) * 2, "confidence: 0"),
+    ],
+)
+def test_validators_that_the_oracle_refuses(validators: tuple[Validator, ...], message: str, network: Network) -> None:
+    with pytest.raises(ConfigError, match=message):
+        rehearse(changed(perpetuals(network), validators=validators), 31337, SENDER, 0, None)
+
+
+def test_sources_of_a_rehearsal_agree_within_the_bounds_of_all(network: Network) -> None:
+    """A stablecoin, say: its feed is real, and a pool is trusted within a tenth only."""
+    feed = Feed("ETH / USD", address="0x" + "92" * 20, source="https://docs.chain.link")
+    inverted = replace(POOL, address="0x" + "93" * 20, inverted=True, decimals=6, quote_decimals=18)
+    market = replace(network.markets[0], feed=feed, validators=(POOL, inverted))
+    plan = rehearse(replace(network, markets=(market,)), 31337, SENDER, 0, None)
+    assert plan[-1].step.label == "ETH market"
+
+
+def test_a_deployer_may_have_made_what_the_network_has(network: Network) -> None:
+    """Its early creations stand where mocks have to stand in the rehearsal."""
+    feed = Feed("ETH / USD", address=created(SENDER, 3), source="https://docs.chain.link")
+    markets = (replace(network.markets[0], feed=feed),)
+    plan = rehearse(replace(network, markets=markets), 31337, SENDER, 9, None)
+    assert plan[0].address == created(SENDER, 9)
 
 
 def test_a_number_that_no_contract_takes(network: Network) -> None:
