@@ -226,13 +226,13 @@ def _market(entry: Any, shared: dict[str, dict[str, Any]], local: bool) -> Marke
         raise ConfigError(f"{where}, validators: each is a table of its own, [[markets.validators]]")
     table["validators"] = tuple(_validator(one, f"{where}, validator {n}") for n, one in enumerate(listed, 1))
     market = _section(MARKETS[kind], table, where)
+    pair = f"{market.oracle.base} / {market.oracle.quote}"
     for name, source in [("feed", market.feed), *((f"validator {n}", v) for n, v in enumerate(market.validators, 1))]:
         _addressed(source, local, f"{where}, {name}", "mock_price")
         if isinstance(source, Feed) and source.decimals not in (8, 18):
             raise ConfigError(f"{where}, {name}: decimals is {source.decimals}; feeds have 8 or 18")
-    pair = f"{market.oracle.base} / {market.oracle.quote}"
-    if market.feed.description != pair:
-        raise ConfigError(f"{where}: the oracle is for {pair}, its feed is described as {market.feed.description}")
+        if isinstance(source, Feed) and source.description != pair:
+            raise ConfigError(f"{where}: the oracle is for {pair}, its {name} is described as {source.description}")
     _address(market.oracle.sequencer, f"{where}, oracle: sequencer")
     try:
         market.encode()

@@ -167,6 +167,12 @@ def test_validators_become_what_the_contract_takes(tmp_path: Path) -> None:
         ("C17B43", "C17B44", "market ETH, validator 1: address: .* is mistyped"),
         ("https://docs.pyth", "docs.pyth", "market ETH, validator 1: source has to be the https:// page"),
         ("remember", "mock_price", "validator 2: unknown key 'mock_price'; allowed are address, source, remember"),
+        (
+            VALIDATED,
+            '[[markets.validators]]\ndescription = "BTC / USD"\nsource = "https://docs.chain.link"\n'
+            'address = "0x1b44F3514812d835EB1BDB0acB33d3fA3351Ee43"',
+            "market ETH: the oracle is for ETH / USD, its validator 1 is described as BTC / USD",
+        ),
         (VALIDATED, "[markets.validators]\nkind = 1", "validators: each is a table of its own, .*markets.validators"),
         (
             'kind = "pyth"',
