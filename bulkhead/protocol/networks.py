@@ -147,11 +147,8 @@ class Network:
     def digest(self) -> str:
         """A hash of everything that ends up on chain: other explorers or documentation pages change nothing."""
         content = asdict(replace(self, network=Place(self.name, self.network.chain_id)))
-        markets = content["markets"]
-        for entry in (
-            content["token"],
-            *(one for market in markets for one in (market["feed"], *market["validators"])),
-        ):
+        sources = [one for market in content["markets"] for one in (market["feed"], *market["validators"])]
+        for entry in (content["token"], *sources):
             del entry["source"]
         return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
