@@ -49,12 +49,15 @@ class Checkpoint:
         self._db = sqlite3.connect(file)
         try:
             self._db.executescript(_TABLES)
-        except sqlite3.DatabaseError:
+        except (sqlite3.DatabaseError, ValueError):  # the latter where sqlite would quote what is no text any more
             self.clear()
 
     def load(self) -> Saved | None:
         """What was saved last; None where there is nothing, or nothing whole: it is cleared then."""
         try:
+            (verdict,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
+            if verdict != "ok":  # perhaps only where the next save writes
+                raise sqlite3.DatabaseError(verdict)
             head = self._db.execute("SELECT subject, number, hash, seal FROM head").fetchone()
             rows = self._db.execute("SELECT vault, state FROM positions").fetchall()
             if head is None and not rows:

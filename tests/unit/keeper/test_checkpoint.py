@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -67,3 +68,37 @@ def test_a_row_that_was_changed_behind_its_back_is_noticed(tmp_path: Path) -> No
     with sqlite3.connect(file) as db:
         db.execute("DELETE FROM positions WHERE vault = ?", (ONE,))
     assert Checkpoint(file, "market").load() is None
+
+
+def test_a_schema_that_is_no_text_any_more(tmp_path: Path) -> None:
+    """Sqlite quotes it in its error, which is of another type for that."""
+    file = tmp_path / "checkpoint"
+    checkpoint = Checkpoint(file, "market")
+    checkpoint.save(7, "0x07", {ONE: OPEN})
+    checkpoint.close()
+    content = file.read_bytes()
+    assert content.count(b"TABLE head (") == 1
+    file.write_bytes(content.replace(b"TABLE head (", b"TABLE head \xcb"))
+    assert_begins_anew(Checkpoint(file, "market"))
+
+
+def test_a_page_that_only_the_next_save_would_read(tmp_path: Path) -> None:
+    """All that is known can still be read: the torn page is free, and a save would take it."""
+    file, vaults = tmp_path / "checkpoint", [bytes([number]) * 20 for number in range(250)]
+    checkpoint = Checkpoint(file, "market")
+    checkpoint.save(7, "0x07", dict.fromkeys(vaults, OPEN))
+    checkpoint.save(8, "0x08", dict.fromkeys(vaults[1:], OVER))
+    checkpoint.close()
+    content = bytearray(file.read_bytes())
+    size, free = int.from_bytes(content[16:18], "big"), int.from_bytes(content[32:36], "big")  # sqlite.org/fileformat2
+    assert free > 0
+    content[(free - 1) * size : free * size] = b"\xff" * size
+    file.write_bytes(content)
+    assert_begins_anew(Checkpoint(file, "market"), vaults)
+
+
+def assert_begins_anew(torn: Checkpoint, vaults: Sequence[bytes] = (TWO,)) -> None:
+    assert torn.load() is None
+    torn.save(9, "0x09", dict.fromkeys(vaults, OPEN))
+    saved = torn.load()
+    assert saved is not None and saved.known == dict.fromkeys(vaults, OPEN)
