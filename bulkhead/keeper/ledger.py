@@ -29,6 +29,7 @@ class Flight:
     tip, price    of the newest sending: to the block's maker, and the most for all, wei a unit of gas
     sent_at       chain's time of the newest sending, seconds; `raw` is that, signed
     value         native value that goes along, wei
+    block         as of whose end it was tried out
     """
 
     nonce: int
@@ -43,6 +44,7 @@ class Flight:
     hashes: tuple[str, ...]
     sender: str = ""
     value: int = 0
+    block: int = 0
 
     @property
     def cost(self) -> int:

@@ -43,6 +43,11 @@ RETRY = 30
 #: Jobs that cannot be done without a price: a price that goes away in front of one is nobody's fault.
 PRICED = (Job.EXECUTE, Job.LIQUIDATE, Job.CLOSE_AT_RESERVE, Job.EXIT)
 
+#: What the market tells of a position that a keeper was paid for.
+PAYING = ("Opened", "OrderVoided", "ReserveRaised", "Exited")
+#: Blocks back from a transaction that was mined in which somebody else's is looked for, at most.
+RACE = 1_000
+
 #: Takes a line of the log: what happened, and its facts.
 Teller = Callable[[str, dict[str, Any]], None]
 
@@ -261,7 +266,7 @@ class Keeper:
         able = (sender for sender in senders[:-1] if sender.can_pay(gas * fees.price + call.value))
         sender = next(able, senders[-1])
         try:
-            flight = sender.send(call.intent, call.to, call.data, gas, fees, head.time, call.value)
+            flight = sender.send(call.intent, call.to, call.data, gas, fees, head, call.value)
         except OverBudget:
             raise
         except ChainError as error:
@@ -287,7 +292,11 @@ class Keeper:
         paid = 0 if receipt is None else min(due, self._received(receipt, landed.flight.sender))
         result = Done(intent, done, missed, paid, gas, landed.wei)
         useless = missed if paid == due else intent.targets  # of a token that refuses the keeper its fee
-        cooled = useless if receipt is not None and self._is_loss(result, receipt) else ()
+        cooled: tuple[str, ...] = ()
+        if receipt is not None and self._is_loss(result, receipt):
+            raced = self._done_by_others(missed, landed.flight.block, int(receipt["blockNumber"], 16))
+            self._turns.lose(raced)
+            cooled = tuple(target for target in useless if target not in raced)
         self.ledger.lands(landed.flight, landed.wei, head.time, cooled, self.settings.cool_down)
         if intent.job is Job.OUTAGE:
             self._priced = head.time  # whatever the oracle made of it, it is not asked again at once
@@ -304,6 +313,14 @@ class Keeper:
             if or_none(lambda: self.market.oracle.contract.call.latest(block=block)) is None:
                 return False
         return result.paid <= result.wei * self.settings.coin // 10**18
+
+    def _done_by_others(self, missed: Sequence[str], tried: int, mined: int) -> set[str]:
+        """What this keeper has come too late for: not to be left alone, as who was faster may be gone the next time."""
+        blocks = {"from_block": max(tried + 1, mined - RACE), "to_block": mined}
+        moved = self.market.contract.events(*PAYING, **blocks)
+        exits = self.market.pool.contract.events("ExitPaid", "ExitRenewed", **blocks)
+        done = {event.args.position for event in moved} | ({policy.FIRST_EXIT} if exits else set())
+        return done.intersection(missed)
 
     def _events(self, receipt: dict[str, Any], to: str) -> list[Event]:
         own = (self.market.address, self.market.pool.address, to)

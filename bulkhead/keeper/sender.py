@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from eth_account import Account
 
 from bulkhead.chain import Address, ChainError, NodeError, Web3Chain, keccak, to_address
+from bulkhead.keeper.follower import Header
 from bulkhead.keeper.ledger import Flight, Ledger
 from bulkhead.keeper.policy import UPKEEP, Intent
 from bulkhead.keeper.settings import Job, Settings
@@ -73,19 +74,22 @@ class Sender:
         """Is so much there beside what its flights may cost?"""
         return self._chain.balance(self.address) >= wei + sum(flight.cost for flight in self.flights())
 
-    def send(self, intent: Intent, to: Address, data: bytes, gas: int, fees: Fees, now: int, value: int = 0) -> Flight:
-        """Signs, writes down, sends. Raises OverBudget, and the node's refusal, after which nothing is under way.
+    def send(
+        self, intent: Intent, to: Address, data: bytes, gas: int, fees: Fees, head: Header, value: int = 0
+    ) -> Flight:
+        """Signs, writes down, sends what was tried out at `head`.
 
-        A node that does not answer may have taken it: it stays under way, and `tend` sends it again.
+        Raises OverBudget, and the node's refusal, after which nothing is under way. A node that does not answer may
+        have taken it: it stays under way, and `tend` sends it again.
         """
-        self._require_budget(intent.job, gas * fees.price + value, now)
-        hexed = "0x" + data.hex()
-        flight = self._signed(Flight(self._nonce(), intent, to, hexed, gas, *fees, now, "", (), self.address, value))
+        self._require_budget(intent.job, gas * fees.price + value, head.time)
+        what = (self._nonce(), intent, to, "0x" + data.hex(), gas)
+        flight = self._signed(Flight(*what, *fees, head.time, "", (), self.address, value, head.number))
         self._ledger.sends(flight)
         try:
             self._broadcast(flight)
         except NodeError:
-            self._ledger.lands(flight, 0, now)
+            self._ledger.lands(flight, 0, head.time)
             raise
         return flight
 

@@ -2,12 +2,18 @@
 
 Nothing is arranged between them. What each target is numbered as, modulo the number of keepers, says whose it is; the
 next in the row takes it one turn later, and so on: it is only there still if those before are away, or cannot.
+Whoever has lost a race for a target goes one turn later for it from then on, so that keepers that know nothing of each
+other fall into a row, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections import Counter
+from collections.abc import Iterable, Set
 from hashlib import blake2b
+
+#: Turns that lost races come to at most: those before may be gone, and nobody is to wait for them for long.
+LAST = 2
 
 
 class Turns:
@@ -17,6 +23,11 @@ class Turns:
         self._keepers, self._place, self._seconds = keepers, place, seconds
         #: Since when each target is wanted, as far as this keeper has seen.
         self._since: dict[str, int] = {}
+        self._lost: Counter[str] = Counter()
+
+    def lose(self, targets: Iterable[str]) -> None:
+        """Somebody else was faster."""
+        self._lost.update(targets)
 
     def of_others(self, wanted: Set[str], busy: Set[str], now: int) -> frozenset[str]:
         """Those of the wanted targets that are left to others as yet. What is busy keeps the time that it had."""
@@ -28,4 +39,5 @@ class Turns:
     def _turn(self, target: str) -> int:
         """How many go before this keeper."""
         number = int.from_bytes(blake2b(target.encode(), digest_size=8).digest(), "big")
-        return (self._place - number) % self._keepers
+        place = (self._place - number) % self._keepers
+        return max(place, min(place + self._lost[target], LAST))

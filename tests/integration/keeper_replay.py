@@ -1,6 +1,7 @@
 """March 2020 against live keepers: 500 positions at 5x to 25x on a real node: `make replay-keepers`.
 
     python -m tests.integration.keeper_replay                 all; writes benchmarks/replay.json
+    python -m tests.integration.keeper_replay --built-in      the path of our own making; replay_built_in.json
     python -m tests.integration.keeper_replay --positions 60  smaller; prints only
 
 Two days of hourly candles around the crash, low first and high first, played in rounds of a feed that speaks whenever
@@ -48,7 +49,7 @@ from bulkhead.scenario import Candle, Order, built_in, read_csv
 from bulkhead.scenario.rounds import Moment, schedule
 from tests.integration.wire import Wire
 
-FILE = Path(__file__).parents[2] / "benchmarks" / "replay.json"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 CANDLES = Path(__file__).parents[3] / "shared" / "data" / "eth_2020-03-covid.csv"
 #: 12 March 2020, midnight, and the two days from then on.
 FIRST, HOURS = 1_583_971_200, 48
@@ -58,6 +59,7 @@ LEAD = 900
 KEYS = tuple("0x" + digit * 64 for digit in "123")
 LEVERAGES = (5, 6, 8, 10, 12, 15, 20, 25)
 DELAYS = (0, 1, 4, 8)
+ORDERS: tuple[Order, ...] = ("olhc", "ohlc")
 UNIT, WAD = 10**6, 10**18
 POOL = 20_000_000
 #: In USD: the first million on one side pays 0.05 % of premium, whatever the price of the underlying.
@@ -117,16 +119,16 @@ class Outcome:
         return sum(gap.shortfall for gap in self.gaps)
 
 
-def candles() -> list[Candle]:
-    """The real ones where they are; else the path of our own making."""
-    if not CANDLES.exists():
+def candles(real: bool) -> list[Candle]:
+    """What happened, or the path of our own making."""
+    if not real:
         return built_in("march_2020", "ETH")
     return [candle for candle in read_csv(CANDLES) if FIRST <= candle.time < FIRST + HOURS * 3_600]
 
 
-def rounds(order: Order, step: float) -> list[Moment]:
+def rounds(order: Order, step: float, real: bool) -> list[Moment]:
     """Of the candles, none further than a fraction from the one before."""
-    told = schedule({"ETH": candles()}, order)
+    told = schedule({"ETH": candles(real)}, order)
     found = told[:1]
     for before, after in pairwise(told):
         start, end = before.prices["ETH"], after.prices["ETH"]
@@ -298,7 +300,7 @@ class Replay:
         for block in range(PATIENCE):
             for keeper in self.draw.sample(working, len(working)):  # who is first is chance
                 keeper.step()
-            if not any(keeper.ledger.flights() for keeper in working):
+            if not any(keeper.ledger.flights() for keeper in working) and not (due and self._liquidatable()):
                 break
             chain.mine(seconds=BLOCK)
             if block + 1 == BLOCKS:
@@ -479,9 +481,9 @@ class _Told:
 
 
 @contextmanager
-def staged(order: Order, positions: int, step: float = STEP) -> Iterator[Stage]:
+def staged(order: Order, positions: int, step: float = STEP, real: bool = CANDLES.exists()) -> Iterator[Stage]:
     """On an anvil of its own."""
-    moments = rounds(order, step)
+    moments = rounds(order, step, real)
     with AnvilChain(timestamp=moments[0].time - LEAD) as chain:
         yield Stage(chain, moments, tickets(positions))
 
@@ -496,15 +498,17 @@ def replay(stage: Stage, folder: Path, hours: int = 0, killed: bool = False, see
             stage.tickets, stage.price = before
 
 
-def frontier(found: dict[str, Any], wanted: Sequence[Ticket]) -> dict[str, dict[str, Any]]:
-    """By leverage and hours away: how many liquidations came too late, in all orders of high and low together, and what
-    that cost the pool in whole tokens."""
+def frontier(found: dict[str, Any], order: Order, wanted: Sequence[Ticket]) -> dict[str, dict[str, Any]]:
+    """By leverage and hours away: how many liquidations came too late, and what that cost the pool in whole tokens;
+    hours that were not played are left out."""
     table: dict[str, dict[str, Any]] = {}
     for leverage in LEVERAGES:
         table[f"{leverage}x"] = row = {"positions": sum(ticket.leverage == leverage for ticket in wanted)}
         for hours in DELAYS:
-            gaps = [gap for one in found.get(f"away {hours} h", {}).values() for gap in one["gaps"]]
-            short = [gap["shortfall"] for gap in gaps if gap["leverage"] == leverage]
+            played = found.get(f"away {hours} h", {})
+            if order not in played:
+                continue
+            short = [gap["shortfall"] for gap in played[order]["gaps"] if gap["leverage"] == leverage]
             row[f"{hours} h"] = {"gapped": len(short), "borne": sum(short) // UNIT}
     return table
 
@@ -519,22 +523,24 @@ def figures(outcome: Outcome) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Plays all and prints the frontier."""
+    """Plays all and prints the frontiers."""
     import tempfile
 
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--positions", type=int, default=500)
     ways = {"one of three": (0, True)} | {f"away {hours} h": (hours, False) for hours in DELAYS}
-    arguments.add_argument("--orders", nargs="+", choices=("olhc", "ohlc"), default=["olhc", "ohlc"])
+    arguments.add_argument("--orders", nargs="+", choices=ORDERS, default=ORDERS)
     arguments.add_argument("--ways", nargs="+", choices=list(ways), default=list(ways))
+    arguments.add_argument("--built-in", action="store_true", help="the built-in path, also where the candles are")
     options = arguments.parse_args()
-    is_full = options.positions == 500
-    found: dict[str, Any] = json.loads(FILE.read_text()) if is_full and FILE.exists() else {}
-    found |= {"positions": options.positions, "real_candles": CANDLES.exists()}
+    real, is_full = CANDLES.exists() and not options.built_in, options.positions == 500
+    file = BENCHMARKS / ("replay.json" if real else "replay_built_in.json")
+    found: dict[str, Any] = json.loads(file.read_text()) if is_full and file.exists() else {}
+    found |= {"positions": options.positions, "real_candles": real, "frontier": {}}
     failures: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         for order in options.orders:
-            with staged(order, options.positions) as stage:
+            with staged(order, options.positions, real=real) as stage:
                 for name in options.ways:
                     begun = time.perf_counter()
                     outcome = replay(stage, Path(folder) / order / name, *ways[name])
@@ -542,13 +548,16 @@ def main() -> int:
                     failures += outcome.failures
                     print(order, name, told | {"gaps": len(outcome.gaps)}, flush=True)
                     print(f"    {time.perf_counter() - begun:.0f} s", flush=True)
-                    found["frontier"] = frontier(found, tickets(options.positions))
+                    for each in ORDERS:
+                        found["frontier"][each] = frontier(found, each, tickets(options.positions))
                     if is_full:
-                        FILE.write_text(json.dumps(found, indent=2) + "\n")
-    print(f"{'':6}" + "".join(f"{f'{hours} h away':>22}" for hours in DELAYS))
-    for leverage, row in found["frontier"].items():
-        cells = (row[f"{hours} h"] for hours in DELAYS)
-        print(f"{leverage:6}" + "".join(f"{cell['gapped']:>8} gap {cell['borne']:>9,}" for cell in cells))
+                        file.write_text(json.dumps(found, indent=2) + "\n")
+    for order, table in found["frontier"].items():
+        print(f"{order:6}" + "".join(f"{f'{hours} h away':>22}" for hours in DELAYS))
+        for leverage, row in table.items():
+            cells = (row.get(f"{hours} h") for hours in DELAYS)
+            shown = (f"{cell['gapped']} gap {cell['borne']:>9,}" if cell else "not played" for cell in cells)
+            print(f"{leverage:6}" + "".join(f"{cell:>22}" for cell in shown))
     return 1 if failures else 0
 
 

@@ -346,10 +346,64 @@ def test_two_keepers_racing_do_nothing_twice(node: Node) -> None:
     assert done(work[0], Job.LIQUIDATE) | done(work[1], Job.LIQUIDATE) == {p.address for p in positions}
     assert not done(work[0], Job.LIQUIDATE) & done(work[1], Job.LIQUIDATE)
     missed = {target for one in (*work[0], *work[1]) for target in one.missed}
-    now, busy = node.chain.timestamp, [keeper.ledger.busy(node.chain.timestamp) for keeper in (one, two)]
-    assert missed == busy[0] | busy[1] == {p.address for p in positions}  # of the one that was late
-    assert one.ledger.busy(now + WORK.cool_down) | two.ledger.busy(now + WORK.cool_down) == set()
+    assert missed == {p.address for p in positions}  # of the one that was late
+    assert one.ledger.busy(node.chain.timestamp) | two.ledger.busy(node.chain.timestamp) == set()
     assert one.follower.known() == two.follower.known() == node.fresh()
+
+
+def lost_race(node: Node) -> tuple[Keeper, set[str]]:
+    """Of two keepers that see the same the one that comes too late, and for what; the other one is not there again."""
+    node.chain.automine(False)
+    keepers = [node.keeper(key="0x" + digit * 64) for digit in "45"]
+    for keeper in keepers:
+        assert keeper.step()[0]
+        node.chain.rpc("anvil_dropAllTransactions")  # an anvil tries out behind what waits
+    for flight in (flight for keeper in keepers for flight in keeper.ledger.flights()):
+        node.chain.rpc("eth_sendRawTransaction", flight.raw)
+    node.chain.mine()
+    node.chain.automine(True)
+    missed = [{target for one in keeper.once() for target in one.missed} for keeper in keepers]
+    return keepers[len(missed[1]) > len(missed[0])], max(missed, key=len)
+
+
+def test_who_has_lost_a_race_for_a_part_does_the_next_one_a_turn_later(node: Node) -> None:
+    node.open(12)
+    node.protocol.set_price(2_000)
+    node.keeper().once()
+    node.protocol.set_price(1_910)
+    loser, missed = lost_race(node)
+    left = {vault for vault in missed if node.market.position(vault).status is Status.OPEN}
+    assert left
+    node.protocol.set_price(1_850)
+    assert not done(loser.once(), Job.LIQUIDATE) & left
+    node.chain.mine(seconds=WORK.turn)
+    assert done(loser.once(), Job.LIQUIDATE) >= left
+
+
+def test_who_has_lost_a_race_for_an_order_looks_after_the_position(node: Node) -> None:
+    longs = {p.address for n, p in enumerate(node.open(12)) if n % 2}
+    node.protocol.set_price(2_000)
+    loser, missed = lost_race(node)
+    assert missed & longs
+    node.protocol.set_price(1_850)
+    work = loser.once()
+    node.chain.mine(seconds=WORK.turn)
+    assert done(work + loser.once(), Job.LIQUIDATE) == longs
+
+
+def test_who_has_lost_a_race_for_an_exit_pays_the_next_one(node: Node) -> None:
+    node.open(1)
+    node.protocol.set_price(2_000)
+    node.keeper().once()
+    node.market.pool.request_redeem(1_000, sender=node.protocol.provider)
+    node.protocol.set_price(2_000)
+    loser, missed = lost_race(node)
+    assert missed == {FIRST_EXIT}
+    node.market.pool.request_redeem(1_000, sender=node.protocol.provider)
+    node.protocol.set_price(2_000)
+    work = loser.once()
+    node.chain.mine(seconds=WORK.turn)
+    assert done(work + loser.once(), Job.EXIT) == {FIRST_EXIT}
 
 
 @pytest.mark.parametrize("depth", [1, 12, 64])

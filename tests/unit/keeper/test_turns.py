@@ -42,6 +42,25 @@ def test_alone_there_is_nobody_to_wait_for() -> None:
     assert mine(Turns(1, 0, 12), 0) == TARGETS
 
 
+def test_each_lost_race_is_a_turn_but_nobody_waits_for_more_than_two_by_it() -> None:
+    turns = Turns(1, 0, 12)
+    for lost, waits in ((1, 12), (2, 24), (3, 24)):
+        turns.lose({"a"})
+        start = 1_000 * lost
+        mine(turns, start - 1, set())
+        assert mine(turns, start, {"a", "b"}) == {"b"}
+        assert mine(turns, start + waits - 1, {"a"}) == set()
+        assert mine(turns, start + waits, {"a"}) == {"a"}
+
+
+def test_a_lost_race_does_not_move_a_late_place_forward() -> None:
+    keepers = [Turns(5, place, 12) for place in range(5)]
+    for keeper in keepers:
+        keeper.lose({"a"})
+    first = [next(now for now in range(0, 60, 12) if mine(keeper, now, {"a"})) for keeper in keepers]
+    assert sorted(first) == [12, 24, 24, 36, 48]
+
+
 @pytest.mark.parametrize(("keepers", "place"), [(1, 1), (0, 0), (3, -1), (3, 3)])
 def test_a_place_that_is_none(keepers: int, place: int) -> None:
     with pytest.raises(ValueError, match="count from 0"):
