@@ -316,7 +316,8 @@ class Keeper:
 
     def _done_by_others(self, missed: Sequence[str], tried: int, mined: int) -> set[str]:
         """What this keeper has come too late for: not to be left alone, as who was faster may be gone the next time."""
-        blocks = {"from_block": max(tried + 1, mined - RACE), "to_block": mined}
+        first = min(max(tried + 1, mined - RACE), mined)  # after a reorganisation it may be mined before it was tried
+        blocks = {"from_block": first, "to_block": mined}
         moved = self.market.contract.events(*PAYING, **blocks)
         exits = self.market.pool.contract.events("ExitPaid", "ExitRenewed", **blocks)
         done = {event.args.position for event in moved} | ({policy.FIRST_EXIT} if exits else set())

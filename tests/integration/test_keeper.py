@@ -351,15 +351,20 @@ def test_two_keepers_racing_do_nothing_twice(node: Node) -> None:
     assert one.follower.known() == two.follower.known() == node.fresh()
 
 
-def lost_race(node: Node) -> tuple[Keeper, set[str]]:
-    """Of two keepers that see the same the one that comes too late, and for what; the other one is not there again."""
+def lost_race(node: Node, gone: int = 0) -> tuple[Keeper, set[str]]:
+    """Of two keepers that see the same the one that comes too late, and for what; the other one is not there again.
+
+    A reorganisation may have taken so many blocks away after they sent.
+    """
     node.chain.automine(False)
     keepers = [node.keeper(key="0x" + digit * 64) for digit in "45"]
     for keeper in keepers:
         assert keeper.step()[0]
         node.chain.rpc("anvil_dropAllTransactions")  # an anvil tries out behind what waits
-    for flight in (flight for keeper in keepers for flight in keeper.ledger.flights()):
-        node.chain.rpc("eth_sendRawTransaction", flight.raw)
+    for keeper in keepers:
+        for flight in keeper.ledger.flights():
+            keeper.ledger.sends(replace(flight, block=flight.block + gone))
+            node.chain.rpc("eth_sendRawTransaction", flight.raw)
     node.chain.mine()
     node.chain.automine(True)
     missed = [{target for one in keeper.once() for target in one.missed} for keeper in keepers]
@@ -380,10 +385,11 @@ def test_who_has_lost_a_race_for_a_part_does_the_next_one_a_turn_later(node: Nod
     assert done(loser.once(), Job.LIQUIDATE) >= left
 
 
-def test_who_has_lost_a_race_for_an_order_looks_after_the_position(node: Node) -> None:
+@pytest.mark.parametrize("gone", [0, 64])
+def test_who_has_lost_a_race_for_an_order_looks_after_the_position(node: Node, gone: int) -> None:
     longs = {p.address for n, p in enumerate(node.open(12)) if n % 2}
     node.protocol.set_price(2_000)
-    loser, missed = lost_race(node)
+    loser, missed = lost_race(node, gone)
     assert missed & longs
     node.protocol.set_price(1_850)
     work = loser.once()
