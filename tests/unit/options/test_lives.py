@@ -101,7 +101,7 @@ def test_a_straddle_is_one_order_of_two_legs_and_one_is_liquidated_while_the_oth
         world.market.send.liquidate(legs, sender=world.keeper)
     world.settle_prices(EXPIRY, [float(world.price)] * 6)
     assert world.fix(EXPIRY) == ()
-    (exit_,) = world.settle(*legs).events_of("Exited")
+    exit_ = world.settle(*legs).event("Exited")
     assert exit_.args.position == legs[0] and exit_.args.mark == 0
     # The whole premium less the fees: the call ended worthless.
     assert exit_.args.toTrader > kept.margin + kept.reserve - 20 * TOKEN
@@ -116,7 +116,7 @@ def test_both_legs_of_an_order_are_void_together(world: OptionsWorld) -> None:
     legs = world.request(world.position(call, 10, 4_000, 2_000), world.position(put, 10, 4_000, 2_000))
     proof = world.tick(2_300)
     for leg in legs:
-        (void,) = world.execute(leg, proof).events_of("OrderVoided")
+        void = world.execute(leg, proof).event("OrderVoided")
         assert void.args.reason == 1
     empty(world, *legs)
 
@@ -164,7 +164,7 @@ def test_an_order_priced_in_the_window_is_void_for_no_more_than_the_keeper_s_fee
     world.market.send.requestClose(short, 10 * ONE, 0, 0, 2**64 - 1, sender=world.trader)
     proof = world.tick(after=50)
     for position in (opening, short):
-        (void,) = world.execute(position, proof).events_of("OrderVoided")
+        void = world.execute(position, proof).event("OrderVoided")
         assert void.args[2:4] == (5, 0), "SeriesClosed, and no open fee"
     assert world.market.call.positionOf(short).status == 2
 
@@ -176,7 +176,7 @@ def test_an_order_that_nobody_executed_before_the_expiry_is_void(world: OptionsW
     (late,) = world.request(world.position(series, 10, 4_000, 2_000))
     proof = world.tick()
     world.settle_prices(EXPIRY, [PRICE] * 6)
-    (void,) = world.execute(late, proof).events_of("OrderVoided")
+    void = world.execute(late, proof).event("OrderVoided")
     assert void.args.reason == 5
     assert short
 
@@ -236,9 +236,9 @@ def test_the_end_of_the_oracle_settles_what_is_not_fixed_at_one_mark(world: Opti
         world.model.check_outage()
     assert world.model.final_price() == (True, index, at)
     mark = world.told("mark", series, index, at)
-    (one,) = world.settle(first).events_of("Exited")
+    one = world.settle(first).event("Exited")
     world.wait(wait)
-    (two,) = world.settle(second).events_of("Exited")
+    two = world.settle(second).event("Exited")
     assert one.args.mark == two.args.mark == mark
     assert refused(world.options.send.follow) == ("OracleEnded", ())
     empty(world, first, second)
@@ -254,7 +254,7 @@ def test_the_end_of_the_oracle_in_the_window_settles_at_its_last_price(world: Op
         world.contract.send.checkOutage()
         world.model.check_outage()
     assert world.model.final_price()[0] and world.told("finalMark", series)[0] is False
-    (exit_,) = world.settle(short).events_of("Exited")
+    exit_ = world.settle(short).event("Exited")
     assert exit_.args.index == 1_900 * ONE and exit_.args.mark == world.told("mark", series, 1_900 * ONE, at)
     assert refused(world.fixing.send.resolve, EXPIRY)[0] in ("OracleEnded",)
     empty(world, short)

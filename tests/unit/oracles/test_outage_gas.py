@@ -194,7 +194,7 @@ def test_req_24_nobody_is_declared_dead_for_lack_of_gas() -> None:
                 results = w.upkeep.send.run([(w.contract.address, 0, data)], [], gas=gas)
             except (Revert, Rejected):
                 continue
-            (failed,) = results.events_of("StepFailed")
+            failed = results.event("StepFailed")
             names.add(Revert(failed.args.reason, w.chain.registry).name)
     assert names - {"Halt"} == {"GasTooLow", "QuorumNotShown"}
 
@@ -202,6 +202,6 @@ def test_req_24_nobody_is_declared_dead_for_lack_of_gas() -> None:
 def test_req_24_a_price_asked_for_with_too_little_gas_is_refused_by_name() -> None:
     w = world(2)
     data = w.contract.encode.latest()
-    (failed,) = w.upkeep.send.run([(w.contract.address, 0, data)], [], gas=150_000).events_of("StepFailed")
+    failed = w.upkeep.send.run([(w.contract.address, 0, data)], [], gas=150_000).event("StepFailed")
     assert Revert(failed.args.reason, w.chain.registry).name == "GasTooLow"
     assert answer_of(w.contract.call.latest) == (2000 * E18, w.now - 1)

@@ -137,7 +137,7 @@ def test_what_is_liquidatable_is_found_exactly(world: KeptWorld) -> None:
     assert (needed, executions, liquidations) == (True, {}, [sick])
     receipt = world.perform(data)
     assert [event.args.position for event in receipt.events_of("Exited")] == [sick]
-    (told,) = receipt.events_of("Performed")
+    told = receipt.event("Performed")
     assert (told.args.executed, told.args.liquidated) == (0, 1)
 
 
@@ -147,7 +147,7 @@ def test_a_close_of_its_own_goes_before_the_liquidation(world: KeptWorld) -> Non
     world.price(1_930 * ONE)
     _, executions, liquidations, data = world.check(position)
     assert list(executions) == [position] and liquidations == []
-    (exited,) = world.perform(data).events_of("Exited")
+    exited = world.perform(data).event("Exited")
     assert exited.args.kind == 0
 
 
@@ -177,7 +177,7 @@ def test_whoever_calls_the_fees_are_the_receiver_s(world: KeptWorld, sender: str
     world.perform(world.check(position)[3], sender=getattr(world, sender))
     before = {name: world.balance(getattr(world, name)) for name in ("keeper", "stranger", "other", "receiver")}
     world.price(1_930 * ONE)
-    (told,) = world.perform(world.check(sick)[3], sender=getattr(world, sender)).events_of("Performed")
+    told = world.perform(world.check(sick)[3], sender=getattr(world, sender)).event("Performed")
     assert told.args.fees >= world.unit  # a keeper's flat fee at least
     after = {name: world.balance(getattr(world, name)) for name in before}
     assert {name: after[name] - before[name] for name in before if after[name] != before[name]} == {
@@ -232,7 +232,7 @@ def test_a_receiver_that_the_token_refuses_stops_no_upkeep(world: KeptWorld) -> 
     first, second = world.open(margin=1_000), world.open(margin=1_000)
     world.price(1_930 * ONE)
     world.token.send.setBlocked(world.receiver, True)
-    (told,) = world.perform(world.check(first)[3]).events_of("Performed")
+    told = world.perform(world.check(first)[3]).event("Performed")
     waiting = world.balance(world.adapter.address)
     assert told.args.fees == 0 < waiting
     world.token.send.setBlocked(world.receiver, False)

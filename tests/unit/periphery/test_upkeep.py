@@ -95,7 +95,7 @@ def test_a_price_is_proven_and_its_order_executed_for_the_keepers_pay(world: Pul
 def test_without_the_proof_in_the_same_transaction_nothing_is_executed(world: PullWorld) -> None:
     (position,) = pending(world)
     world.run(world.proving(position))
-    (failed,) = world.run(world.executing(position)).events_of("StepFailed")
+    failed = world.run(world.executing(position)).event("StepFailed")
     assert Revert(failed.args.reason, world.chain.registry).name == "ProofInvalid"
 
 
@@ -105,7 +105,7 @@ def test_a_step_that_fails_stops_no_other(world: PullWorld) -> None:
     steps += [(world.pull.oracle.address, 0, world.pull.oracle.encode.checkOutage()), world.executing(third)]
     receipt = world.run(*steps)
     assert {event.args.position for event in receipt.events_of("Opened")} == {first, second, third}
-    (failed,) = receipt.events_of("StepFailed")
+    failed = receipt.event("StepFailed")
     assert failed.args.step == 2
     assert Revert(failed.args.reason, world.chain.registry).name == "NoOrder"
 
@@ -161,13 +161,13 @@ def test_wei_that_is_forced_in_stops_no_keeper(world: PullWorld) -> None:
 def test_nobody_takes_the_pay_from_within(world: PullWorld) -> None:
     """A target that calls back finds the door shut."""
     inner = world.upkeep.encode.run([], [world.token.address])
-    (failed,) = world.run((world.upkeep.address, 0, inner)).events_of("StepFailed")
+    failed = world.run((world.upkeep.address, 0, inner)).event("StepFailed")
     assert Revert(failed.args.reason, world.chain.registry).name == "ReentrancyGuardReentrantCall"
 
 
 def test_a_caller_that_takes_no_native_value_gets_a_reason(world: PullWorld) -> None:
     other = world.deployment.deploy("Upkeep")
-    (failed,) = world.run((other.address, 1, other.encode.run([], []))).events_of("StepFailed")
+    failed = world.run((other.address, 1, other.encode.run([], []))).event("StepFailed")
     refused = Revert(failed.args.reason, world.chain.registry)
     assert refused.name == "FailedCall" and "native" in str(refused)
 
