@@ -43,6 +43,8 @@ def test_the_logarithm(harness: Contract) -> None:
     @example(2, 1)
     @example(7, 7)
     @example(2**127 + 1, 2**127)
+    @example(15_360, 7_686)  # here and in the next a divisor of 1e27 that is off by one shows
+    @example(9_083, 5_567)
     def agrees(a: int, b: int) -> None:
         told = harness.call.ln(a, b)
         assert told == logarithm.ln(a, b) == -logarithm.ln(b, a)
