@@ -43,12 +43,12 @@ def carry_out(
         token = deployment.deploy("TokenMock", network.token.decimals)
     else:
         token = deployment.at("TokenMock", network.token.address)
-    speaker = next(account for account in chain.accounts if account != sender)
 
     def at(feed: Feed, market: Market, label: str) -> str:
-        """Where a feed is; a mock is deployed, and speaks."""
+        """Where a feed is; a mock is deployed, and speaks from another account."""
         if feed.mock_price is None:
             return feed.address
+        speaker = next(account for account in chain.accounts if account != sender)
         mock = deployment.deploy("FeedProxyMock", feed.decimals, label=label)
         speak(mock, feed.mock_price, feed.decimals, speaker, market.oracle.oldest // 2)
         return mock.address
