@@ -17,8 +17,8 @@ MARKS = COPY / "marks"
 #: Folders whose branches are not the core's.
 NOT_CORE = ("contracts/mocks/", "contracts/interfaces/")
 
-# No more than keeps all functions within the stack (T: literals stand where they are used, u: what is unused goes): code that
-# nobody moves leaves the marks where they stand.
+# No more than keeps all functions within the stack (T: literals stand where they are used, u: what is unused goes):
+# code that nobody moves leaves the marks where they stand.
 _OPTIMIZER = {
     "enabled": False,
     "details": {"yul": True, "yulDetails": {"stackAllocation": True, "optimizerSteps": "Tu:"}},
