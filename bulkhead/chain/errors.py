@@ -21,8 +21,10 @@ class NodeUnreachable(ChainError):
     """No JSON-RPC answer at a URL."""
 
     def __init__(self, url: str, why: str = "") -> None:
-        hint = f" ({why})" if why else ""
-        super().__init__(f"No node answers at {url}{hint}: start one with `anvil`, or check the URL.")
+        why = "it begins with neither http:// nor https://" if why in ("MissingSchema", "InvalidSchema") else why
+        local = any(host in url for host in ("localhost", "127.0.0.1", "[::1]"))
+        advice = "start one there, or check the URL" if local else "check the URL, or name another node"
+        super().__init__(f"No node answers at {url}{f' ({why})' if why else ''}: {advice}.")
         self.url = url
 
 

@@ -46,7 +46,7 @@ SAVING = 5.0
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """The options."""
     command.add_argument("--seconds", type=float, metavar="N", help="for how long (default: 60, or until --calls)")
-    command.add_argument("--calls", type=int, metavar="N", help="until so many calls have been made")
+    command.add_argument("--calls", type=int, metavar="N", help="until at least so many calls have been made")
     command.add_argument("--seed", type=int, metavar="N", help="of all histories (default: a new one, printed)")
     command.add_argument("--length", type=int, default=300, metavar="N", help="longest history, steps (default: 300)")
     command.add_argument("--shipped", action="store_true", help="only the shipped terms, instead of drawn ones")

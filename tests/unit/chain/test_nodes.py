@@ -92,8 +92,10 @@ def test_missing_things_are_said_plainly(monkeypatch: pytest.MonkeyPatch, anvil:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    with pytest.raises(NodeUnreachable, match=f"No node answers at http://127.0.0.1:{port}"):
+    with pytest.raises(NodeUnreachable, match=f"No node answers at http://127.0.0.1:{port} .*: start one there"):
         _ = Web3Chain(f"http://127.0.0.1:{port}").block_number
+    with pytest.raises(NodeUnreachable, match=r"at localhost:1 \(it begins with neither http:// nor https://\)"):
+        _ = Web3Chain("localhost:1").block_number
     with pytest.raises(NodeUnreachable):
         AnvilChain(f"http://127.0.0.1:{port}")
     with pytest.raises(PortInUse, match="is in use"):
