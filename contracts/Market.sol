@@ -704,6 +704,8 @@ contract Market is IMarket, ReentrancyGuardTransient {
 
     // ---------------------------------------------------------------- shared
 
+    // A question to another contract has one call site, however many ask it: Market has to stay below 24,000 bytes.
+
     function _mark(uint24 series, uint256 index, uint256 time) private view returns (uint256) {
         return INSTRUMENT.mark(series, index, time);
     }

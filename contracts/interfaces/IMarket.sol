@@ -126,33 +126,48 @@ enum Action {
 interface IMarket {
     /// @notice No position of this market, or one that is over.
     error UnknownPosition(address position);
+    /// @notice The call is for positions of another status.
     error WrongStatus(address position, Status status, Status wanted);
+    /// @notice An order, or what it leaves open, is below the market's smallest size; 18 decimals.
     error SizeTooSmall(uint256 size, uint256 minimum);
     /// @notice Sizes are multiples of a lot: eight decimals.
     error SizeNotInLots(uint256 size, uint256 lot);
+    /// @notice More than the lane of a word holds: docs/spec.md, Bounds.
     error AmountTooLarge(uint256 amount);
+    /// @notice A position has to keep this much margin; token units.
     error MarginBelowMinimum(uint256 margin, uint256 minimum);
     /// @notice Margin less fees, the premium and any loss is below what the model asks.
     error MarginTooSmall(int256 equity, uint256 required);
+    /// @notice The reserve lies outside the market's bounds on notional; token units.
     error ReserveOutOfBounds(uint256 reserve, uint256 lowest, uint256 highest);
+    /// @notice The premium, 1e18 = 100 %, is above the order's limit.
     error PremiumAboveLimit(uint256 premium, uint256 limit);
+    /// @notice The band is empty, begins at 0, or ends above what a word holds.
     error BandInvalid(uint256 low, uint256 high);
+    /// @notice A position has one order at a time.
     error OrderPending(address position);
+    /// @notice There is nothing to execute.
     error NoOrder(address position);
     /// @notice The order of this position can be executed: that goes first.
     error OrderDue(address position);
+    /// @notice The gain is not yet the reserve; token units.
     error ReserveNotReached(address position, int256 gain, uint256 reserve);
+    /// @notice A position ends at a price later than the one it opened at.
     error PriceNotLater(uint256 time, uint256 openedAt);
+    /// @notice No payment to or from this position was ever refused, or all has been claimed.
     error NothingToClaim(address position);
     /// @notice The instrument does not trade this series now, or too many series are live.
     error SeriesNotOpen(uint24 series, uint256 time);
+    /// @notice Only the trader may direct a payment elsewhere.
     error NotTrader(address caller, address trader);
     /// @notice The vault holds less than what was promised: the token takes a fee on transfer.
     error TransferShort(uint256 received, uint256 wanted);
 
+    /// @notice An opening order is bound: its margin lies in the new vault, its reserve is earmarked in the pool.
     event OpenRequested(
         address indexed position, address indexed trader, Leg leg, uint256 low, uint256 high, uint256 premium
     );
+    /// @notice The order has met its first price; the reserve lies in the vault.
     event Opened(
         address indexed position,
         uint256 index,
@@ -162,11 +177,15 @@ interface IMarket {
         uint256 fee,
         uint256 keeperFee
     );
+    /// @notice The order has ended without effect; what an opening had put in is paid back, less the fees.
     event OrderVoided(address indexed position, OrderKind kind, VoidReason reason, uint256 fee, uint256 keeperFee);
+    /// @notice An order of an open position is bound.
     event OrderRequested(
         address indexed position, OrderKind kind, uint256 amount, uint256 low, uint256 high, uint256 premium
     );
+    /// @notice `reserve` is the new one.
     event ReserveRaised(address indexed position, uint256 index, uint256 reserve, uint256 keeperFee);
+    /// @notice A slice of a position, or all of it, has ended; parts are token units, fees in the part of the pool.
     event Exited(
         address indexed position,
         ExitKind kind,
@@ -177,8 +196,11 @@ interface IMarket {
         uint256 toPool,
         uint256 toKeeper
     );
+    /// @notice The trader has added (negative: removed) margin; token units.
     event MarginChanged(address indexed position, int256 change);
+    /// @notice The token refused these payments; they wait in the vault. Token units.
     event PaymentKept(address indexed position, uint256 trader, uint256 pool);
+    /// @notice The trader's part of a kept payment has been delivered.
     event Claimed(address indexed position, address indexed to, uint256 amount);
 
     /// @notice Commits an order of one or several legs: each gets a vault with its margin, and an earmark in the pool.

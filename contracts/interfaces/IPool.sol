@@ -39,6 +39,7 @@ interface IPool is IERC4626 {
         uint128 shares;
     }
 
+    /// @notice Only the pool's own market moves money with positions.
     error NotMarket(address caller);
     /// @notice The pool has less free liquidity than the earmark asks for.
     error LiquidityShort(uint256 asked, uint256 free);
@@ -48,12 +49,16 @@ interface IPool is IERC4626 {
     error ExitByRequest();
     /// @notice Somebody has entered in this very transaction: leave in a later one.
     error EnteredNow();
+    /// @notice No request is in line, nothing is free or worth paying it with, or no payment was kept.
     error NothingToRedeem();
+    /// @notice Too few to pay the keeper who carries an exit out, or none at all.
     error SharesTooFew(uint256 shares);
     /// @notice The entry has become dearer than its sender allows.
     error SharesBelowLeast(uint256 shares, uint256 least);
 
+    /// @notice Shares are in line to leave, and held by the pool.
     event ExitRequested(uint256 indexed id, address indexed owner, uint256 shares);
+    /// @notice A request, or the part of it that liquidity reached for, is paid; token units.
     event ExitPaid(uint256 indexed id, address indexed owner, uint256 shares, uint256 assets, uint256 keeperFee);
     /// @notice The first price after the request was disputed or never proven: the request counts from now.
     event ExitRenewed(uint256 indexed id);
