@@ -219,6 +219,7 @@ def made(**changed: Any) -> Any:
         ("initial_z", 100 * ONE + 1, 100 * ONE, ("MultiplesInvalid", (100 * ONE + 1, 2 * ONE, ONE))),
         ("maintenance_floor", STEP - 1, STEP, ("RatesInvalid", (ONE // 25, ONE * 3 // 100, STEP - 1))),
         ("target_floor", ONE // 25 + 1, ONE // 25, ("RatesInvalid", (ONE // 25, ONE // 25 + 1, ONE // 50))),
+        ("initial_floor", ONE + 1, ONE // 2, ("RatesInvalid", (ONE + 1, ONE * 3 // 100, ONE // 50))),
         ("initial_cap", ONE + 1, ONE, ("RatesInvalid", (ONE + 1, ONE // 3, ONE // 5))),
         ("target_cap", FIFTH, FIFTH + 1, ("RatesInvalid", (ONE // 2, FIFTH, ONE // 5))),
         ("initial_floor", ONE // 2 + 1, ONE // 2, ("ParameterInvalid", ("initial.floor", ONE // 2 + 1))),

@@ -39,7 +39,7 @@ STEEP = VolatilityMarginRates(
     impact=Decimal("0.1"),
     open_interest=Decimal("0.5"),
 )
-VIEWS = ("fast", "slow", "ramped", "highest", "due")
+VIEWS = ("fast", "slow", "ramped", "highest", "observed", "due")
 
 
 class VolatilityWorld(World):
