@@ -181,6 +181,19 @@ def test_from_where_each_unit_more_pays_the_cap(world: World) -> None:
         assert size != 1 or required == 130 + 436
 
 
+def test_a_rate_is_rounded_up(world: World) -> None:
+    """Four and a half deviations, the deviation an odd number of units: the half becomes a whole one."""
+    root = world.model.call.ROOT_HORIZON()
+    volatility = next(v for v in range(ONE, 2 * ONE) if -(-v * root // ONE) % 2)
+    rate = (9 * -(-volatility * root // ONE) + 1) // 2
+    assert world.says(volatility).kept(10**6 * ONE)[1] == 2_000 * 10**6 * rate
+
+
+def test_over_a_year_one_deviation_is_the_volatility() -> None:
+    terms = STEEP.encoded(SHARED.feed.address, SHARED.feed.address, 6) | {"horizon": YEAR}
+    assert SHARED.chain.deploy(artifacts()["VolatilityMargin"], terms).call.ROOT_HORIZON() == ONE
+
+
 GOOD = (VolatilityRate(3 * ONE, ONE // 25, ONE // 2), VolatilityRate(2 * ONE, ONE * 3 // 100, ONE // 3))
 GOOD = (*GOOD, VolatilityRate(ONE, ONE // 50, ONE // 5))
 STEP = 10**14
