@@ -182,11 +182,16 @@ def test_from_where_each_unit_more_pays_the_cap(world: World) -> None:
 
 
 def test_a_rate_is_rounded_up(world: World) -> None:
-    """Four and a half deviations, the deviation an odd number of units: the half becomes a whole one."""
+    """Four and a half deviations, an odd number of units each: the half becomes a whole one, as the least bit does."""
     root = world.model.call.ROOT_HORIZON()
-    volatility = next(v for v in range(ONE, 2 * ONE) if -(-v * root // ONE) % 2)
-    rate = (9 * -(-volatility * root // ONE) + 1) // 2
+    volatility = next(v for v in range(ONE, 2 * ONE) if v * root // ONE % 2 == 0 < v * root % ONE <= v * root // ONE)
+    rate = (9 * (volatility * root // ONE + 1) + 1) // 2
     assert world.says(volatility).kept(10**6 * ONE)[1] == 2_000 * 10**6 * rate
+
+
+def test_the_smallest_long_meets_the_longs(world: World) -> None:
+    world.says(ONE, depth=10**28)
+    assert world.initial(1, 10**24) == world.initial(-1, 0, 10**24) > world.initial(-1, 10**24)
 
 
 def test_over_a_year_one_deviation_is_the_volatility() -> None:
