@@ -216,6 +216,13 @@ def test_memories_of_one_interval_equal_the_twin_to_the_unit() -> None:
     assert world.feed.call.fast() > E18
 
 
+def test_decays_are_those_of_an_exponent_to_the_last_digit() -> None:
+    """Memories at which an exponent that is off by one has another decay."""
+    world = VolatilityWorld(fast_time=4_431, slow_time=5_196)
+    for name in ("FAST_DECAY", "SLOW_DECAY"):
+        assert getattr(world.feed.call, name)() == getattr(world.twin, name.lower())
+
+
 # ---------------------------------------------------------------- who, when, how often
 
 Schedule = Callable[[random.Random, VolatilityWorld], bool]
