@@ -58,6 +58,11 @@ def events(*logs: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if line.startswith('{"time"')]
 
 
+def mined(log: Path) -> list[dict[str, Any]]:
+    """What a keeper has done, as it tells."""
+    return [event for event in events(log) if event["event"] == "mined"]
+
+
 @pytest.fixture(scope="module")
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server of this test's own; its URL."""
@@ -113,9 +118,10 @@ def test_alone_it_executes_and_liquidates(protocol: LocalProtocol, env: dict[str
         wait_for(lambda: position.status is Status.OPEN or process.poll() is not None, "not opened")
         protocol.set_price(1_930)
         wait_for(lambda: position.margin < 800 or process.poll() is not None, "not liquidated")
+        wait_for(lambda: len(mined(log)) > 1 or process.poll() is not None, "what it did is not told")
         assert process.poll() is None, log.read_text()
-    mined = [event for event in events(log) if event["event"] == "mined"]
-    assert [event["job"] for event in mined][:2] == ["execute", "liquidate"] and all(e["done"] for e in mined)
+    assert [event["job"] for event in mined(log)][:2] == ["execute", "liquidate"]
+    assert all(event["done"] for event in mined(log))
     assert [protocol.chain.nonce(address) > 0 for address in ADDRESSES] == [True, False]  # type: ignore[attr-defined]
 
 
