@@ -25,7 +25,7 @@ _OPTIMIZER = {
     "details": {"yul": True, "yulDetails": {"stackAllocation": True, "optimizerSteps": "Tu:"}},
 }
 
-# What a search may burn of one source, so that an honest one with probes is heard to the end: 400,000 as shipped.
+# What a search may burn of one source, 400,000 as shipped: an honest one burns more in a copy.
 _WALK_GAS = 1_600_000
 
 
@@ -36,24 +36,19 @@ def write_copy(folder: Path) -> list[Outcome]:
     def probed(name: str, text: bytes, tree: Node) -> bytes:
         return viewed(text, tree) if name.startswith(NOT_CORE) else instrumenter.with_probes(name, text, tree)
 
-    copy_contracts(folder, build.ast(), probed, _WALK_GAS)
+    copy_contracts(folder, build.ast(), probed)
     shutil.copy(PROBE, folder / PROBE_SOURCE)
     return instrumenter.outcomes
 
 
-def copy_contracts(
-    folder: Path, trees: dict[str, Node], rewritten: Callable[[str, bytes, Node], bytes], walk_gas: int
-) -> None:
-    """Puts a project of rewritten contracts into a folder, in place of the last one.
-
-    `walk_gas` stands for WALK_GAS (contracts/oracles/Source.sol): where nothing is optimised, honest sources burn more.
-    """
+def copy_contracts(folder: Path, trees: dict[str, Node], rewritten: Callable[[str, bytes, Node], bytes]) -> None:
+    """Puts a project of rewritten contracts into a folder, in place of the last one, with more gas for searches."""
     shutil.rmtree(folder / "contracts", ignore_errors=True)
     for name, tree in trees.items():
         if name.startswith("contracts/"):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             text = rewritten(name, (build.ROOT / name).read_bytes(), tree)
-            text = re.sub(rb"(?<=\bconstant WALK_GAS = )[0-9_]+(?=;)", b"%d" % walk_gas, text)
+            text = re.sub(rb"(?<=\bconstant WALK_GAS = )[0-9_]+(?=;)", b"%d" % _WALK_GAS, text)
             (folder / name).write_bytes(text)
     if not (folder / "node_modules").exists():
         (folder / "node_modules").symlink_to(build.ROOT / "node_modules")

@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from bulkhead import build
-from tools.coverage.__main__ import ELSEWHERE
+from tools.coverage.__main__ import ELSEWHERE, WORST
 from tools.coverage.plugin import lift_limits
 from tools.mutation import switch
 from tools.mutation.choice import Mistake, compiled, find, sample
@@ -27,7 +27,7 @@ RESULT = build.ROOT / "benchmarks" / "mutation.json"
 #: Tests of our own tools and of the model run no core, or the fuzzer, which is asked anyway.
 TOOLS = ("tests/unit/mutation", "tests/unit/fuzz", "tests/unit/test_faults.py", "tests/invariants")
 TOOLS += ("tests/differential/test_market.py",)
-PYTEST = ["-s", "-n", "0", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
+PYTEST = ["-s", "-n", "0", "-p", "no:cacheprovider", "--hypothesis-seed=0", f"--deselect={WORST}"]
 PYTEST += [f"--ignore={folder}" for folder in (*ELSEWHERE, *TOOLS)]
 
 MUTANTS, AT_ONCE = 800, 2

@@ -24,9 +24,6 @@ BASE = int(re.search(r"BASE = (0x\w+)", SWITCH.read_text())[1], 16)
 #: The number of a run stands above the number of a mutant.
 RUN = 1 << 32
 
-# What a search may burn of one source, so that an honest one not optimised is heard to the end: 400,000 as shipped.
-_WALK_GAS = 500_000
-
 
 def write_schemata(folder: Path, trees: Mapping[str, Node], mutants: Sequence[Mutant]) -> None:
     """Copies `contracts/` with all these mutants in it; the first has number 1."""
@@ -35,7 +32,7 @@ def write_schemata(folder: Path, trees: Mapping[str, Node], mutants: Sequence[Mu
         own = {number: mutant for number, mutant in enumerate(mutants, 1) if mutant.file == name}
         return with_switches(text, tree, own)
 
-    copy_contracts(folder, dict(trees), switched, _WALK_GAS)
+    copy_contracts(folder, dict(trees), switched)
     shutil.copy(SWITCH, folder / SWITCH_SOURCE)
 
 
