@@ -21,15 +21,13 @@ RESULT = build.ROOT / "benchmarks" / "coverage.json"
 # Tests of the chains and of this tool run no core; those of the door and of the whole system are there for other ends.
 ELSEWHERE = ("tests/unit/chain", "tests/unit/coverage", "tests/unit/protocol", "tests/unit/scenario")
 ELSEWHERE += ("tests/unit/fuzz", "tests/unit/mutation", "tests/unit/test_readme.py", "tests/integration", "tests/ape")
-ELSEWHERE += ("tests/invariants", "tests/unit/options/test_figures.py")  # of the twin, and of the gas of the shipped build
+ELSEWHERE += ("tests/invariants", "tests/unit/options/test_figures.py")  # of the twin; of the gas of the shipped build
 ELSEWHERE += ("tests/unit/keeper", "tests/unit/risk")  # on a node, and in floats
-# Tests that hold the oracle to amounts of gas, by how their names begin: what a search may burn is more in copies, and
-# probes burn what a starved call needs. tools.faults runs them on the gas of the source.
+# Tests that hold the oracle to amounts of gas, by how their names begin: in these copies a search may burn more.
 WORST = "tests/unit/oracles/test_outage_gas.py::test_req_24_the_worst"
-STARVED = "tests/unit/oracles/test_outage_gas.py::test_req_24_a_call_starved_of_gas_is_no_witness"
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-n", "2", "-p", "tools.coverage.plugin", "-p", "no:cacheprovider"]
 PYTEST += ["--hypothesis-seed=0", *(f"--ignore={folder}" for folder in ELSEWHERE)]
-PYTEST += [f"--deselect={WORST}", f"--deselect={STARVED}", "tests"]
+PYTEST += [f"--deselect={WORST}", "tests"]
 
 
 def main() -> int:
