@@ -14,6 +14,7 @@ from oracle_world import CADENCE, E18, HEARTBEAT, PythPrice, World, answer_of
 from test_oracle_differential import ids
 
 from bulkhead.model.oracles.source import Kind
+from tests.unit.market.instrument import code_of
 
 ID = 1 << 64
 DAY = 86_400
@@ -443,3 +444,28 @@ def some(feed: Any, rng: random.Random) -> Any:
     if isinstance(feed, PythPrice):
         return rng.choice([None, *feed.updates[-3:], *feed.updates[-3:]])
     return rng.choice(ids(feed)[-4:])
+
+
+# --- a contract that is no Pyth
+
+
+def wild(w: World, price: int, confidence: int, published: int) -> None:
+    """The primary's contract answers with these words, which Pyth's types do not hold."""
+    answer = (price, confidence, -8, published)
+    w.chain.set_code(w.primary.mock.address, code_of({"getPriceUnsafe(bytes32)": answer}))
+
+
+@pytest.mark.parametrize(("price", "confidence"), [(2**63, 0), (2**255 - 1, 0), (2000 * 10**8, 2**64)])
+def test_row_8_words_beyond_their_types_are_no_price(price: int, confidence: int) -> None:
+    w = world()
+    wild(w, 2000 * 10**8, 0, w.now)
+    assert answer_of(w.contract.call.latest) == (2000 * E18, w.now)
+    wild(w, price, confidence, w.now)
+    assert answer_of(w.contract.call.latest)[0] == "PriceInvalid"
+
+
+def test_a_price_that_was_never_published_is_none() -> None:
+    w = World(2, pyth=(0,))
+    w.all(2000)
+    wild(w, 2000 * 10**8, 0, 0)
+    assert answer_of(w._deploy, w.settings()) == ("SourceSilent", (w.primary.mock.address,))
