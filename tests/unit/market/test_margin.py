@@ -25,7 +25,7 @@ from tests.unit.market.helpers import (
     requested,
     value_up,
 )
-from tests.unit.market.instrument import market_of, say
+from tests.unit.market.instrument import code_of, market_of, say
 from tests.world import ONE, PRICE, World
 
 KEEPER = 1_233_846
@@ -305,3 +305,18 @@ def test_perpetual_is_never_covered(world: World) -> None:
     world.wait(3_601)
     take, no = world.perpetual.market.send.removeMargin, {"sender": world.trader, "positions": [position]}
     refused(world, "PriceStale", (seen, 3_600), take, position, 1, **no)
+
+
+@pytest.mark.parametrize("answer", ["5f5ffd", "601f5ff3"])  # a revert, 31 bytes
+def test_a_token_that_does_not_tell_a_balance_is_refused(world: World, answer: str) -> None:
+    position = requested(world)
+    transfers = {"transferFrom(address,address,uint256)": (1,)}
+    add = world.perpetual.market.send.addMargin
+    world.chain.set_code(world.token.address, code_of({**transfers, "balanceOf(address)": bytes.fromhex(answer)}))
+    with pytest.raises(Revert) as caught:
+        add(position, TOKEN, sender=world.other)
+    assert caught.value.name == "Empty"
+    world.chain.set_code(world.token.address, code_of({**transfers, "balanceOf(address)": (5,)}))
+    with pytest.raises(Revert) as caught:
+        add(position, TOKEN, sender=world.other)
+    assert (caught.value.name, tuple(caught.value.values)) == ("TransferShort", (5, 5 + TOKEN))

@@ -170,3 +170,10 @@ def test_nothing_is_fixed_after_the_end_of_the_oracle() -> None:
     assert do(world, "resolve", EXPIRY) == ("OracleEnded", ())
     assert do(world, "bind", EXPIRY + WEEK) == ("OracleEnded", ())
     assert fixed(world) is None and START < EXPIRY
+
+
+def test_no_proofs_fix_nothing() -> None:
+    world = ready()
+    world.settle_prices(EXPIRY, PRICES)
+    assert do(world, "prove", EXPIRY, []) == ()
+    assert fixed(world) is None

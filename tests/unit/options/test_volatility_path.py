@@ -62,6 +62,7 @@ def test_a_turn_is_decided_once_an_interval_ahead_of_the_lead_and_after_the_feed
     world.tick(after=900)
     world.wait(7 * HOUR)
     assert world.same(world.options, world.twin, "follow")[0] == "FeedDue"  # to be skipped
+    assert not world.options.call.turnDue()
     world.keep()
     same_everywhere(world)
 
