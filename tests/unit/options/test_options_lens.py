@@ -75,6 +75,8 @@ def test_series_around_an_index(built: OptionsWorld, lens: Contract) -> None:
         for strike in (1_800, 1_900, 2_000, 2_100, 2_200)
         for put in (False, True)
     ]
+    assert lens.call.seriesAround(built.options.address, 2_013 * ONE, 2, 4, []) == []
+    assert lens.call.listings(built.market.address, built.options.address, [], 2_013 * ONE) == []
     # What would lie at or below zero, or above the largest strike, is left out.
     assert len(lens.call.seriesAround(built.options.address, 60 * ONE, 3, 1, [EXPIRY])) == 2 * 5
     assert len(lens.call.seriesAround(built.options.address, 4_095 * 25 * ONE, 3, 1, [EXPIRY])) == 2 * 4
