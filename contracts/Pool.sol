@@ -123,7 +123,7 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
             (uint256 long, uint256 short) = Book.open(series.sizes);
             exposed += long > short ? long - short : short - long;
             if (!HAS_CARRY && mover != Mover.None) {
-                doubt += _spread(Snapshot(id, index, time, long, short, _funds.committed, _funds.idle), mover);
+                doubt += _spread(Snapshot(id, index, time, long, short, 0, 0), mover);
             }
         }
         value = net > 0 ? uint256(net) : 0;
@@ -132,6 +132,7 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
 
     /// @dev What a series' net size would fill at beyond its mark. For who leaves as if it were opened once more: the pool may be
     /// worth that much less. For who enters as if it were closed: that much more. Rounded up, in favour of who stays.
+    /// Asked as of a pool of which nothing is bound: what is bound one order moves for a fee, while somebody else leaves.
     function _spread(Snapshot memory s, Mover mover) private view returns (uint256) {
         int256 size = int256(s.long) - int256(s.short);
         if (size == 0) return 0;

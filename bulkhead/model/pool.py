@@ -99,7 +99,7 @@ class Pool:
             long, short = book.open(series)
             exposed += abs(long - short)
             if not self._has_carry and mover is not Mover.NONE:
-                doubt += self._spread(Snapshot(id, index, time, long, short, self._committed, self._idle), mover)
+                doubt += self._spread(Snapshot(id, index, time, long, short, 0, 0), mover)
         return max(net, 0), doubt + mul_div_up(mul_div(exposed, index, self.unit), self.oracle.deviation, ONE)
 
     def _spread(self, s: Snapshot, mover: Mover) -> int:

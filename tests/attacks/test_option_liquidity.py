@@ -169,3 +169,28 @@ def test_row_33_no_sequence_of_trades_and_liquidity_gains(seed: int) -> None:
         mal.close()
     mal.leave()
     assert mal.gained <= 0
+
+
+@pytest.mark.parametrize("made", [after_a_crash, in_calm])
+def test_row_33_nobody_docks_an_exit_by_what_he_binds(made: Callable[[], OptionsWorld]) -> None:
+    """Options of many times the pool against the least reserve, sold to a pool that is nearly all his own, then the rest of
+    it bound while somebody leaves, by an order that nothing can fill: he leaves with what came in, less what the feed
+    may hide of the size, whatever is bound."""
+    size, paid = 10**6, []
+    for bound in (0, 40_000):
+        world = made()
+        mal, series = Attacker(world), world.series(False, STRIKE, EXPIRY)
+        mal.enter()
+        world.token.send.mint(mal.account, 10**16)
+        shorts = world.position(series, -size, STRIKE * size * 7 // 10, STRIKE * size * 131 // 10_000)
+        (position,) = world.request(shorts, trader=mal.account)
+        assert world.execute(position, world.tick()).events_of("Opened")
+        world.pool.send.requestRedeem(world.pool.call.balanceOf(world.provider), sender=world.provider)
+        if bound:
+            buys = world.position(series, bound, 3 * STRIKE * bound, STRIKE * bound * 99 // 100)
+            world.market.send.requestOpen(mal.account, [buys], 1, 2, sender=mal.account)
+        before = world.balance(world.provider)
+        world.pool.send.executeExit(world.tick(), sender=mal.account)
+        paid.append(world.balance(world.provider) - before)
+    hidden = world.contract.call.deviation() * STRIKE * size // 10**12 // (CAPITAL // 10**6 + 1)
+    assert paid[1] == paid[0] > 10**12 - hidden, (paid, hidden)
