@@ -173,9 +173,9 @@ def test_row_33_no_sequence_of_trades_and_liquidity_gains(seed: int) -> None:
 
 @pytest.mark.parametrize("made", [after_a_crash, in_calm])
 def test_row_33_nobody_docks_an_exit_by_what_he_binds(made: Callable[[], OptionsWorld]) -> None:
-    """Options of many times the pool against the least reserve, sold to a pool that is nearly all his own, then the rest of
-    it bound while somebody leaves, by an order that nothing can fill: he leaves with what came in, less what the feed
-    may hide of the size, whatever is bound."""
+    """Options of many times the pool against the least reserve, sold to a pool that is nearly all his own, then the
+    rest of it bound while somebody leaves, by an order that nothing can fill: he leaves with what came in, less what
+    the feed may hide of the size, whatever is bound."""
     size, paid = 10**6, []
     for bound in (0, 40_000):
         world = made()
