@@ -31,8 +31,8 @@ interface IInstrument {
     function cap(uint24 series) external view returns (uint256);
 
     /// @notice What the pool asks above (buying) or below (selling) the mark, as a fraction of abs(size) x index, 1e18 = 100 %.
-    /// @dev At a commit index is 0. A pool asks it of the open sizes, at the index of an entry or an exit, where there is no carry: a
-    /// refusal then stops entries and exits.
+    /// @dev At a commit index is 0. A pool asks it of the open sizes, at the index of an entry or an exit and as if nothing of
+    /// it were bound, where there is no carry: a refusal then stops entries and exits.
     /// @param size signed change of the open size, 18 decimals
     function premium(Snapshot calldata state, int256 size) external view returns (uint256 rate);
 
