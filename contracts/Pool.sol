@@ -115,11 +115,13 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
         returns (uint256 value, uint256 doubt)
     {
         int256 net = int256(_held());
+        uint256 atRisk;
         uint256 exposed; // pending orders do not count: they cost too little to be let near anybody's price
         for (uint256 lanes = MARKET.liveSeries(); lanes != 0; lanes >>= 25) {
             uint24 id = uint24(lanes);
             Series memory series = MARKET.seriesOf(id);
             net -= series.gain(INSTRUMENT.mark(id, index, time), index, until, UNIT);
+            atRisk += series.reserves();
             (uint256 long, uint256 short) = Book.open(series.sizes);
             exposed += long > short ? long - short : short - long;
             if (!HAS_CARRY && mover != Mover.None) {
@@ -128,6 +130,8 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
         }
         value = net > 0 ? uint256(net) : 0;
         doubt += exposed.mulDiv(index, UNIT).mulDiv(ORACLE.deviation(), ONE, Math.Rounding.Ceil);
+        // With every reserve won the pool is worth its holdings less these: nobody leaves with less.
+        if (mover == Mover.Leaver) doubt = Math.min(doubt, (value + atRisk).saturatingSub(_held()));
     }
 
     /// @dev What a series' net size would fill at beyond its mark. For who leaves as if it were opened once more: the pool may be

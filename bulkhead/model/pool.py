@@ -92,15 +92,20 @@ class Pool:
 
     def _value(self, index: int, time: int, until: int, mover: Mover) -> tuple[int, int]:
         assert self.book is not None
-        net, exposed, doubt = self._held(), 0, 0
+        net, at_risk, exposed, doubt = self._held(), 0, 0, 0
         for id in self.book.live_series():
             series, mark = self.book.series_of(id), self.instrument.mark(id, index, time)
             net = signed(net - book.gain(series, mark, index, until, self.unit))
+            at_risk += book.reserves(series)
             long, short = book.open(series)
             exposed += abs(long - short)
             if not self._has_carry and mover is not Mover.NONE:
                 doubt += self._spread(Snapshot(id, index, time, long, short, 0, 0), mover)
-        return max(net, 0), doubt + mul_div_up(mul_div(exposed, index, self.unit), self.oracle.deviation, ONE)
+        value = max(net, 0)
+        doubt += mul_div_up(mul_div(exposed, index, self.unit), self.oracle.deviation, ONE)
+        if mover is Mover.LEAVER:
+            doubt = min(doubt, saturating_sub(value + at_risk, self._held()))
+        return value, doubt
 
     def _spread(self, s: Snapshot, mover: Mover) -> int:
         size = s.long - s.short

@@ -55,6 +55,11 @@ library Book {
         return (uint256(uint64(sizes)) * PositionMath.LOT, uint256(uint64(sizes >> 64)) * PositionMath.LOT);
     }
 
+    /// @notice What open positions hold of the pool, token units.
+    function reserves(Series memory series) internal pure returns (uint256) {
+        return uint256(uint88(series.long.amounts >> 80)) + uint88(series.short.amounts >> 80);
+    }
+
     /// @notice Committed sizes that are still pending, 18 decimals.
     function pending(uint256 sizes) internal pure returns (uint256 buys, uint256 sells) {
         return (uint256(uint64(sizes >> 128)) * PositionMath.LOT, (sizes >> 192) * PositionMath.LOT);

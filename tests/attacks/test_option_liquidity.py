@@ -194,3 +194,26 @@ def test_row_33_nobody_docks_an_exit_by_what_he_binds(made: Callable[[], Options
         paid.append(world.balance(world.provider) - before)
     hidden = world.contract.call.deviation() * STRIKE * size // 10**12 // (CAPITAL // 10**6 + 1)
     assert paid[1] == paid[0] > 10**12 - hidden, (paid, hidden)
+
+
+@pytest.mark.parametrize("calm", [48, 96])
+def test_row_33_nobody_leaves_with_less_than_all_reserves_lost_would_leave(calm: int) -> None:
+    """Sold against the least reserve after a crash; the spread outgrows the whole pool once the fast volatility has
+    fallen. Who leaves then is paid, and at the worst what the pool is worth with every reserve won."""
+    world, size = after_a_crash(), 10**6
+    mal = Attacker(world)
+    mal.enter()
+    world.token.send.mint(mal.account, 10**16)
+    reserve = STRIKE * size * 131 // 10_000
+    shorts = world.position(world.series(False, STRIKE, EXPIRY), -size, STRIKE * size * 12 // 10, reserve)
+    (position,) = world.request(shorts, trader=mal.account)
+    assert world.execute(position, world.tick()).events_of("Opened")
+    for _ in range(calm):
+        world.go((world.now // HOUR + 1) * HOUR + 2 * MINUTE)
+        world.keep()
+    shares, supply = world.pool.call.balanceOf(world.provider), world.pool.call.totalSupply()
+    world.pool.send.requestRedeem(shares, sender=world.provider)
+    before = world.balance(world.provider)
+    world.pool.send.executeExit(world.tick(), sender=world.keeper)
+    paid, least = world.balance(world.provider) - before, sum(world.pool.call.liquidity()) - reserve * TOKEN
+    assert paid >= least * shares // supply - 2 * TOKEN, (paid, least)

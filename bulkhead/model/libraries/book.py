@@ -216,6 +216,11 @@ def replace_margin(series: Series, size: int, old: int, current: int) -> Series:
 # --- worth
 
 
+def reserves(series: Series) -> int:
+    """What open positions hold of the pool, token units."""
+    return series.long.reserve + series.short.reserve
+
+
 def gain(series: Series, mark: int, index: int, time: int, unit: int) -> int:
     """Gain of all traders of the series net of carry."""
     carry = carry_at(series, time)
