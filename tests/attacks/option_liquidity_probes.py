@@ -1,4 +1,4 @@
-"""What entries and exits of an options pool still leave open, in figures: `python -m tests.attacks.option_liquidity_probes`."""
+"""What entries and exits of an options pool leave open: `python -m tests.attacks.option_liquidity_probes`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def hours(world: OptionsWorld, count: int) -> None:
 
 
 def a_pair_shorn(put: bool, move: float, reserve: float, size: int = 400) -> None:
-    """Long and short while the pool is his, out at n = 0; the short goes by `closeAtReserve`, which takes no premium."""
+    """Both sides while the pool is his, out at n = 0; the short goes by `closeAtReserve`, which has no premium."""
     world, mal = ready(10**11)
     long = opened(world, mal, put, size, 0.9)
     short = opened(world, mal, put, -size, reserve)
@@ -58,7 +58,7 @@ def a_pair_shorn(put: bool, move: float, reserve: float, size: int = 400) -> Non
 
 
 def a_spread_that_grows(size: int, later: int) -> None:
-    """Sold to a pool that is his; somebody's 1,000,000 leave when the fast volatility, and with it the bid, has fallen."""
+    """Sold to a pool that is his; somebody's 1,000,000 leave when the bid has fallen."""
     world, mal = ready(10**8)
     opened(world, mal, False, -size, LEAST)
     hours(world, later)
