@@ -134,14 +134,20 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
         if (mover == Mover.Leaver) doubt = Math.min(doubt, (value + atRisk).saturatingSub(_held()));
     }
 
-    /// @dev What a series' net size would fill at beyond its mark. For who leaves as if it were opened once more: the pool may be
-    /// worth that much less. For who enters as if it were closed: that much more. Rounded up, in favour of who stays.
-    /// Asked as of a pool of which nothing is bound: what is bound one order moves for a fee, while somebody else leaves.
+    /// @dev What the open sizes of a series would fill at beyond their mark. For who leaves as if they were opened once more: the pool
+    /// may be worth that much less. For who enters as if they were closed: that much more. Each side for itself: of a pair that
+    /// cancels, one half may go without a premium (closeAtReserve). Asked as of a pool of which nothing is bound: what is bound one
+    /// order moves for a fee, while somebody else leaves.
     function _spread(Snapshot memory s, Mover mover) private view returns (uint256) {
-        int256 size = int256(s.long) - int256(s.short);
+        (int256 long, int256 short) = (int256(s.long), -int256(s.short));
+        if (mover == Mover.Entrant) (long, short) = (-long, -short);
+        return _premiumUp(s, long) + _premiumUp(s, short);
+    }
+
+    /// @dev In favour of who stays.
+    function _premiumUp(Snapshot memory s, int256 size) private view returns (uint256) {
         if (size == 0) return 0;
-        uint256 rate = INSTRUMENT.premium(s, mover == Mover.Leaver ? size : -size);
-        return PositionMath.feeUp(rate, PositionMath.abs(size), s.index, UNIT);
+        return PositionMath.feeUp(INSTRUMENT.premium(s, size), PositionMath.abs(size), s.index, UNIT);
     }
 
     /// @notice Worth at the newest price; where there is none, what the pool holds before gains. Never reverts.

@@ -108,11 +108,13 @@ class Pool:
         return value, doubt
 
     def _spread(self, s: Snapshot, mover: Mover) -> int:
-        size = s.long - s.short
+        sign = 1 if mover is Mover.LEAVER else -1
+        return self._premium_up(s, sign * s.long) + self._premium_up(s, -sign * s.short)
+
+    def _premium_up(self, s: Snapshot, size: int) -> int:
         if size == 0:
             return 0
-        rate = self.instrument.premium(s, size if mover is Mover.LEAVER else -size)
-        return position_math.fee_up(rate, abs(size), s.index, self.unit)
+        return position_math.fee_up(self.instrument.premium(s, size), abs(size), s.index, self.unit)
 
     def total_assets(self) -> int:
         """Worth at the newest price; where there is none, what the pool holds before gains. Never raises."""

@@ -35,28 +35,6 @@ def hours(world: OptionsWorld, count: int) -> None:
         world.keep()
 
 
-def a_pair_shorn(put: bool, move: float, reserve: float, size: int = 400) -> None:
-    """Both sides while the pool is his, out at n = 0; the short goes by `closeAtReserve`, which has no premium."""
-    world, mal = ready(10**11)
-    long = opened(world, mal, put, size, 0.9)
-    short = opened(world, mal, put, -size, reserve)
-    mal.leave()
-    world.tick(STRIKE * move)
-    world.tick()
-    world.market.send.closeAtReserve(short, sender=mal.account)
-    series, p = world.series(put, STRIKE, EXPIRY), world.market.call.positionOf(long)
-
-    def value() -> float:
-        mark = world.options.call.mark(series, int(world.price * 10**18), world.now)
-        return (p.margin + world.balance(mal.account) - mal.start) / TOKEN + size * (mark - p.entry) / 10**18
-
-    before = value()
-    hours(world, 4)
-    print(
-        f"pair of {size}, put {put}, index x {move}: {before:,.0f} at the mark, {value():,.0f} when the path has turned"
-    )
-
-
 def a_spread_that_grows(size: int, later: int) -> None:
     """Sold to a pool that is his; somebody's 1,000,000 leave when the bid has fallen."""
     world, mal = ready(10**8)
@@ -81,10 +59,6 @@ def a_dear_entry(size: int) -> None:
 
 
 if __name__ == "__main__":
-    a_pair_shorn(True, 1.2, 0.030)
-    a_pair_shorn(True, 1.35, 0.053)
-    a_pair_shorn(False, 0.9, 0.0137)
-    a_pair_shorn(False, 0.8, 0.046)
     for size, later in ((300_000, 48), (1_000_000, 48), (1_000_000, 96), (3_000_000, 48)):
         a_spread_that_grows(size, later)
     for size in (500, 5_000, 40_000):

@@ -217,3 +217,30 @@ def test_row_33_nobody_leaves_with_less_than_all_reserves_lost_would_leave(calm:
     world.pool.send.executeExit(world.tick(), sender=world.keeper)
     paid, least = world.balance(world.provider) - before, sum(world.pool.call.liquidity()) - reserve * TOKEN
     assert paid >= least * shares // supply - 2 * TOKEN, (paid, least)
+
+
+@pytest.mark.parametrize(
+    ("put", "move", "reserve"), [(True, 1.2, 48), (True, 1.35, 85), (False, 0.9, 22), (False, 0.8, 74)]
+)
+def test_row_33_a_pair_whose_short_ends_without_a_premium_gains_nothing(put: bool, move: float, reserve: int) -> None:
+    """Both sides while the pool is his, out while they cancel; the index moves, the short goes by `closeAtReserve`,
+    which takes no premium, and the path turns towards what everybody knows."""
+    world, size = after_a_crash(), 400
+    mal, series = Attacker(world, 10**11), world.series(put, STRIKE, EXPIRY)
+    world.token.send.mint(mal.account, 10**18)
+    mal.start = world.balance(mal.account)
+    mal.enter()
+    positions = []
+    for signed, each in ((size, STRIKE * 9 // 10), (-size, reserve)):
+        positions += world.request(world.position(series, signed, 3 * STRIKE * size, each * size), trader=mal.account)
+        assert world.execute(positions[-1], world.tick()).events_of("Opened")
+    mal.leave()
+    world.tick(STRIKE * move)
+    world.tick()
+    world.market.send.closeAtReserve(positions[1], sender=mal.account)
+    for _ in range(4):
+        world.go((world.now // HOUR + 1) * HOUR + 2 * MINUTE)
+        world.keep()
+    p = world.market.call.positionOf(positions[0])
+    mark = world.options.call.mark(series, int(world.price * 10**18), world.now)
+    assert p.margin + size * (mark - p.entry) // 10**12 + world.balance(mal.account) < mal.start
