@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.attacks.test_option_liquidity import EXPIRY, STRIKE, TOKEN, Attacker, after_a_crash
-from tests.unit.options.options_world import HOUR, MINUTE, OptionsWorld
+from tests.attacks.option_liquidity import EXPIRY, STRIKE, TOKEN, Attacker, after_a_crash, pass_hours
+from tests.unit.options.options_world import OptionsWorld
 
 #: Of the notional: just above the least.
 LEAST = 131 / 10_000
@@ -19,27 +19,19 @@ def ready(capital: int) -> tuple[OptionsWorld, Attacker]:
     return world, mal
 
 
-def opened(world: OptionsWorld, mal: Attacker, put: bool, size: int, reserve: float) -> str:
-    """A position of his, opened."""
-    margin = 3 * STRIKE * abs(size)
-    leg = world.position(world.series(put, STRIKE, EXPIRY), size, margin, int(reserve * STRIKE * abs(size)))
-    (position,) = world.request(leg, trader=mal.account)
-    assert world.execute(position, world.tick()).events_of("Opened")
-    return position
-
-
-def hours(world: OptionsWorld, count: int) -> None:
-    """They pass at a constant index, upkeep done."""
-    for _ in range(count):
-        world.go((world.now // HOUR + 1) * HOUR + 2 * MINUTE)
-        world.keep()
+def sell_calls(world: OptionsWorld, mal: Attacker, size: int) -> None:
+    """By him, to the pool, against the least reserve."""
+    reserve = int(LEAST * STRIKE * size)
+    world.open(
+        world.position(world.series(False, STRIKE, EXPIRY), -size, 3 * STRIKE * size, reserve), trader=mal.account
+    )
 
 
 def a_spread_that_grows(size: int, later: int) -> None:
     """Sold to a pool that is his; somebody's 1,000,000 leave when the bid has fallen."""
     world, mal = ready(10**8)
-    opened(world, mal, False, -size, LEAST)
-    hours(world, later)
+    sell_calls(world, mal, size)
+    pass_hours(world, later)
     world.pool.send.requestRedeem(world.pool.call.balanceOf(world.provider), sender=world.provider)
     before = world.balance(world.provider)
     world.pool.send.executeExit(world.tick(), sender=mal.account)
@@ -50,7 +42,7 @@ def a_spread_that_grows(size: int, later: int) -> None:
 def a_dear_entry(size: int) -> None:
     """Sold to an honest pool of 1,000,000: what an entry pays for its worth."""
     world, mal = ready(0)
-    opened(world, mal, False, -size, LEAST)
+    sell_calls(world, mal, size)
     worth = world.pool.call.worth(STRIKE * 10**18, world.now)
     per_share = world.pool.call.previewMint(10**12) * world.pool.call.totalSupply() / 10**12
     print(

@@ -7,87 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from bulkhead.protocol.options import OptionTerms
-from tests.unit.options.options_world import HOUR, MAX, MINUTE, START, WEEK, OptionsWorld
-
-TOKEN = 10**6
-EXPIRY = START + 4 * WEEK
-STRIKE = 1_600
-#: A hundred times the honest pool.
-CAPITAL = 10**8
-
-
-def after_a_crash() -> OptionsWorld:
-    """A fifth down in a minute: fast is far above slow, and the path of marks has only begun to follow."""
-    world = OptionsWorld(terms=OptionTerms())
-    world.go(START + 2 * HOUR)
-    world.keep()
-    world.tick(STRIKE)
-    world.go((world.now // HOUR + 1) * HOUR + 2 * MINUTE)
-    world.keep()
-    return world
-
-
-def in_calm() -> OptionsWorld:
-    """Nothing has moved for ten hours: fast is below slow."""
-    world = OptionsWorld(terms=OptionTerms())
-    world.tick(STRIKE * 1.2)
-    world.tick(STRIKE)
-    world.go(START + 10 * HOUR)
-    world.keep()
-    return world
-
-
-class Attacker:
-    """Owns tokens without end, the pool for as long as he likes, and the keeper's key."""
-
-    def __init__(self, world: OptionsWorld, capital: int = CAPITAL) -> None:
-        self.world, self.capital, self.account = world, capital, world.chain.new_account("attacker")
-        world.token.send.mint(self.account, 10**18)
-        for spender in (world.market.address, world.pool.address):
-            world.token.send.approve(spender, MAX, sender=self.account)
-        self.positions: list[str] = []
-        self.start = world.balance(self.account)
-
-    def enter(self) -> None:
-        if self.capital:
-            self.world.pool.send.deposit(self.capital * TOKEN, self.account, sender=self.account)
-
-    def leave(self) -> None:
-        """With all shares, at the next price."""
-        pool = self.world.pool
-        shares = pool.call.balanceOf(self.account)
-        if not shares:
-            return
-        if pool.call.maxRedeem(self.account):
-            pool.send.redeem(shares, self.account, self.account, sender=self.account)
-            return
-        pool.send.requestRedeem(shares, sender=self.account)
-        pool.send.executeExit(self.world.tick(), sender=self.account)
-        assert pool.call.balanceOf(self.account) == pool.call.balanceOf(pool.address) == 0
-
-    def open(self, put: bool, size: int) -> None:
-        leg = self.world.position(
-            self.world.series(put, STRIKE, EXPIRY), size, 3 * STRIKE * abs(size), STRIKE * abs(size) // 2
-        )
-        receipt = self.world.market.send.requestOpen(
-            self.account, [leg], STRIKE * 99 * 10**16, STRIKE * 101 * 10**16, sender=self.account
-        )
-        (position,) = [event.args.position for event in receipt.events_of("OpenRequested")]
-        assert self.world.market.send.execute(position, self.world.tick(), sender=self.account).events_of("Opened")
-        self.positions.append(position)
-
-    def close(self) -> None:
-        position = self.positions.pop(0)
-        size = abs(self.world.market.call.positionOf(position).size)
-        self.world.market.send.requestClose(position, size, 0, 0, 2**64 - 1, sender=self.account)
-        assert self.world.market.send.execute(position, self.world.tick(), sender=self.account).events_of("Exited")
-
-    @property
-    def gained(self) -> float:
-        """Tokens, with nothing left in positions or shares."""
-        assert not self.positions and not self.world.pool.call.balanceOf(self.account)
-        return (self.world.balance(self.account) - self.start) / TOKEN
+from tests.attacks.option_liquidity import CAPITAL, EXPIRY, STRIKE, TOKEN, Attacker, after_a_crash, in_calm, pass_hours
+from tests.unit.options.options_world import OptionsWorld
 
 
 @pytest.mark.parametrize("size", [100, -100], ids=["long", "short"])
@@ -183,8 +104,7 @@ def test_row_33_nobody_docks_an_exit_by_what_he_binds(made: Callable[[], Options
         mal.enter()
         world.token.send.mint(mal.account, 10**16)
         shorts = world.position(series, -size, STRIKE * size * 7 // 10, STRIKE * size * 131 // 10_000)
-        (position,) = world.request(shorts, trader=mal.account)
-        assert world.execute(position, world.tick()).events_of("Opened")
+        world.open(shorts, trader=mal.account)
         world.pool.send.requestRedeem(world.pool.call.balanceOf(world.provider), sender=world.provider)
         if bound:
             buys = world.position(series, bound, 3 * STRIKE * bound, STRIKE * bound * 99 // 100)
@@ -206,11 +126,8 @@ def test_row_33_nobody_leaves_with_less_than_all_reserves_lost_would_leave(calm:
     world.token.send.mint(mal.account, 10**16)
     reserve = STRIKE * size * 131 // 10_000
     shorts = world.position(world.series(False, STRIKE, EXPIRY), -size, STRIKE * size * 12 // 10, reserve)
-    (position,) = world.request(shorts, trader=mal.account)
-    assert world.execute(position, world.tick()).events_of("Opened")
-    for _ in range(calm):
-        world.go((world.now // HOUR + 1) * HOUR + 2 * MINUTE)
-        world.keep()
+    world.open(shorts, trader=mal.account)
+    pass_hours(world, calm)
     shares, supply = world.pool.call.balanceOf(world.provider), world.pool.call.totalSupply()
     world.pool.send.requestRedeem(shares, sender=world.provider)
     before = world.balance(world.provider)
@@ -232,15 +149,12 @@ def test_row_33_a_pair_whose_short_ends_without_a_premium_gains_nothing(put: boo
     mal.enter()
     positions = []
     for signed, each in ((size, STRIKE * 9 // 10), (-size, reserve)):
-        positions += world.request(world.position(series, signed, 3 * STRIKE * size, each * size), trader=mal.account)
-        assert world.execute(positions[-1], world.tick()).events_of("Opened")
+        positions += world.open(world.position(series, signed, 3 * STRIKE * size, each * size), trader=mal.account)
     mal.leave()
     world.tick(STRIKE * move)
     world.tick()
     world.market.send.closeAtReserve(positions[1], sender=mal.account)
-    for _ in range(4):
-        world.go((world.now // HOUR + 1) * HOUR + 2 * MINUTE)
-        world.keep()
+    pass_hours(world, 4)
     p = world.market.call.positionOf(positions[0])
     mark = world.options.call.mark(series, int(world.price * 10**18), world.now)
     assert p.margin + size * (mark - p.entry) // 10**12 + world.balance(mal.account) < mal.start

@@ -12,7 +12,7 @@ import pytest
 from bulkhead.chain import AnvilChain
 from bulkhead.keeper import Job, Keeper, Settings
 from bulkhead.protocol import Status
-from tests.integration.test_keeper import WORK, Node, done
+from tests.integration.keeper_node import WORK, Node, done
 
 FUNDS = 10**18
 #: Of random worlds; more were played when this was written, 0 to 23.

@@ -22,24 +22,11 @@ from bulkhead.model.interfaces.market import Position
 from bulkhead.protocol import Market, Status
 from bulkhead.protocol.market import Origin
 from bulkhead.protocol.volatility import Volatility
-from tests.integration.test_keeper import KEY, WORK, Node, done
+from tests.integration.keeper_node import KEY, WORK, Node, done
 from tests.unit.keeper.volatile import VolatileWorld
 from tests.world import ONE
 
 KEYS = ["0x" + digit * 64 for digit in "123"]
-
-
-@pytest.fixture(scope="module")
-def deployed() -> Iterator[Node]:
-    with AnvilChain() as chain:
-        yield Node(chain)
-
-
-@pytest.fixture
-def node(deployed: Node) -> Iterator[Node]:
-    deployed.told.clear()
-    with deployed.chain.isolated():
-        yield deployed
 
 
 # ---------------------------------------------------------------- volatility

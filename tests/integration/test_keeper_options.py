@@ -22,7 +22,7 @@ from bulkhead.keeper.sight import Watch
 from bulkhead.protocol import OptionLeg, OptionTerms, Position, Status
 from bulkhead.protocol.local import LocalProtocol
 from bulkhead.protocol.option_market import OptionMarket
-from tests.integration.test_keeper import KEY, WORK, done
+from tests.integration.keeper_node import KEY, WORK, done
 
 MINUTE, HOUR = 60, 3_600
 #: Friday, 8 January 2027, 08:00 UTC.
