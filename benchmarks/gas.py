@@ -191,7 +191,7 @@ class Stage:
 
     def leave(self, provider: str, shares: int) -> tuple[Receipt, Receipt]:
         """Request and payment of an exit from the pool."""
-        request = self.pool.send.requestRedeem(shares, sender=provider)
+        request = self.pool.send.requestRedeem(shares, 0, sender=provider)
         payment = self.pool.send.executeExit(self.price(PRICE), sender=self.keeper)
         payment.event("ExitPaid")
         return request, payment

@@ -125,7 +125,7 @@ class Stage:
             self.open(self.account(f"lister {number}"), (self.call + number + 1, -1))
         mover = self.account("mover")
         self.taken["deposit"] = self.pool.send.deposit(1_000 * UNIT, mover, sender=mover).gas_used
-        self.pool.send.requestRedeem(self.pool.call.balanceOf(mover), sender=mover)
+        self.pool.send.requestRedeem(self.pool.call.balanceOf(mover), 0, sender=mover)
         self.taken["exit"] = self.pool.send.executeExit(self.price(PRICE), sender=self.keeper).gas_used
         self.to(EXPIRY - WINDOW - 600)
         self.taken["bind"] = self.fixing.send.bind(EXPIRY).gas_used

@@ -114,7 +114,8 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
         view
         returns (uint256 value, uint256 doubt)
     {
-        int256 net = int256(_held());
+        uint256 held = _held();
+        int256 net = int256(held);
         uint256 atRisk;
         uint256 exposed; // pending orders do not count: they cost too little to be let near anybody's price
         for (uint256 lanes = MARKET.liveSeries(); lanes != 0; lanes >>= 25) {
@@ -129,9 +130,10 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
             }
         }
         value = net > 0 ? uint256(net) : 0;
+        if (mover == Mover.None) return (value, 0);
         doubt += exposed.mulDiv(index, UNIT).mulDiv(ORACLE.deviation(), ONE, Math.Rounding.Ceil);
         // With every reserve won the pool is worth its holdings less these: nobody leaves with less.
-        if (mover == Mover.Leaver) doubt = Math.min(doubt, (value + atRisk).saturatingSub(_held()));
+        if (mover == Mover.Leaver) doubt = Math.min(doubt, (value + atRisk).saturatingSub(held));
     }
 
     /// @dev What the open sizes of a series would fill at beyond their mark. For who leaves as if they were opened once more: the pool
@@ -200,8 +202,7 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
         nonReentrant
         returns (uint256 shares)
     {
-        shares = previewDeposit(assets);
-        _enter(assets, shares, receiver);
+        return _deposit(assets, receiver, 0);
     }
 
     /// @inheritdoc IPool
@@ -210,6 +211,10 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
         nonReentrant
         returns (uint256 shares)
     {
+        return _deposit(assets, receiver, least);
+    }
+
+    function _deposit(uint256 assets, address receiver, uint256 least) private returns (uint256 shares) {
         shares = previewDeposit(assets);
         if (shares < least) revert SharesBelowLeast(shares, least);
         _enter(assets, shares, receiver);
@@ -333,18 +338,18 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IPool
-    function requestRedeem(uint256 shares) external nonReentrant returns (uint256 id) {
+    function requestRedeem(uint256 shares, uint256 least) external nonReentrant returns (uint256 id) {
         if (_entered) revert EnteredNow();
         // The keeper who carries the exit out is paid from it: dust would block the line for nothing.
         if (shares == 0 || shares.mulDiv(_held() + 1, totalSupply() + VIRTUAL_SHARES) < 2 * EXIT_FEE) {
             revert SharesTooFew(shares);
         }
         id = _nextExit++;
-        _exits[id] = Exit(msg.sender, uint32(block.timestamp), _phase(), shares.toUint128());
+        _exits[id] = Exit(msg.sender, uint32(block.timestamp), _phase(), shares.toUint128(), least.toUint128());
         _exitShares += shares.toUint128();
         _funds.exiting = true;
         _transfer(msg.sender, address(this), shares);
-        emit ExitRequested(id, msg.sender, shares);
+        emit ExitRequested(id, msg.sender, shares, least);
     }
 
     /// @inheritdoc IPool
@@ -371,16 +376,13 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
             assets = shares.mulDiv(price, supply);
             // A part must be worth the keeper's fee many times: who comes for dust gets nothing.
             if (assets < 10 * EXIT_FEE) revert NothingToRedeem();
-            // The rest stays first in line and is repriced.
-            _exits[id].shares = uint128(exit.shares - shares);
-            _renew(id);
-        } else {
-            delete _exits[id];
-            _firstExit = uint128(id + 1);
         }
         uint256 keeperFee = Math.min(EXIT_FEE, assets / 2);
-        _exitShares -= uint128(shares);
-        if (_exitShares == 0) _funds.exiting = false;
+        if ((assets - keeperFee) * exit.shares < uint256(exit.least) * shares) {
+            _void(id, exit, assets - keeperFee, keeperFee, keeperFee.mulDiv(supply, price, Math.Rounding.Ceil));
+            return (0, 0);
+        }
+        _dequeue(id, exit, shares);
         _funds.idle -= uint88(assets);
         _burn(address(this), shares);
         emit ExitPaid(id, exit.owner, shares, assets - keeperFee, keeperFee);
@@ -389,6 +391,31 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
             emit ExitKept(exit.owner, assets - keeperFee);
         }
         _payKeeper(msg.sender, keeperFee);
+    }
+
+    /// @dev Who wants more than the price gives has the shares back, less those that pay the keeper.
+    function _void(uint256 id, Exit memory exit, uint256 assets, uint256 keeperFee, uint256 burned) private {
+        _dequeue(id, exit, exit.shares);
+        _funds.idle -= uint88(keeperFee);
+        _burn(address(this), burned);
+        _transfer(address(this), exit.owner, exit.shares - burned);
+        emit ExitVoid(id, exit.owner, exit.shares - burned, assets, keeperFee);
+        _payKeeper(msg.sender, keeperFee);
+    }
+
+    /// @dev What is left of a request stays first in line and is repriced.
+    function _dequeue(uint256 id, Exit memory exit, uint256 shares) private {
+        uint256 rest = exit.shares - shares;
+        if (rest == 0) {
+            delete _exits[id];
+            _firstExit = uint128(id + 1);
+        } else {
+            _exits[id].least = uint128(uint256(exit.least).mulDiv(rest, exit.shares, Math.Rounding.Ceil));
+            _exits[id].shares = uint128(rest);
+            _renew(id);
+        }
+        _exitShares -= uint128(shares);
+        if (_exitShares == 0) _funds.exiting = false;
     }
 
     function _renew(uint256 id) private {

@@ -79,12 +79,12 @@ contract PoolProof is Stage {
     }
 
     /// @notice Who asks to leave asks with own shares.
-    /// @custom:bounds any caller who holds none, shares of 128 bits
-    function check_requestRedeem_takes_own_shares(address caller, uint128 shares) external {
+    /// @custom:bounds any caller who holds none, shares and least of 128 bits
+    function check_requestRedeem_takes_own_shares(address caller, uint128 shares, uint128 least) external {
         vm.assume(caller != address(this) && caller != address(_pool));
         uint256 owned = _pool.balanceOf(address(this));
         vm.prank(caller);
-        try _pool.requestRedeem(shares) {
+        try _pool.requestRedeem(shares, least) {
             assert(false);
         } catch {}
         assert(_pool.balanceOf(address(this)) == owned);

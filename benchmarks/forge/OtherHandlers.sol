@@ -21,7 +21,8 @@ abstract contract OtherHandlers is Calls {
         uint256 part = _next(rng, 16) == 0 ? 1 : [3, 10, 20, 50, 100][_next(rng, 5)];
         uint256 asked = pool.balanceOf(owner) / part + (_chance(rng, 10) ? 1 : 0);
         if (_next(rng, 3) == 0) asked = 1e6;
-        _pool(Call.RequestRedeem, owner, abi.encodeCall(IPool.requestRedeem, (asked)));
+        uint256 least = asked / 1e6 * [uint256(0), 0, 0, 1, 2, 3][_next(rng, 6)] / 2;
+        _pool(Call.RequestRedeem, owner, abi.encodeCall(IPool.requestRedeem, (asked, least)));
     }
 
     function executeExit(uint256 word) external step {

@@ -158,7 +158,7 @@ class Adversary(Machine):
             shares = pool.balance_of(guest)
             if shares and not model._positions:
                 whole = pool.max_redeem(guest)
-                call = ("redeem", shares, guest, guest) if whole else ("request_redeem", shares)
+                call = ("redeem", shares, guest, guest) if whole else ("request_redeem", shares, 0)
                 self.do(twin, "pool", *call, sender=guest)
             if not model._positions and not model._claims and not pool._exit_shares and not pool.balance_of(guest):
                 return
@@ -315,7 +315,7 @@ class Adversary(Machine):
     def _request_redeem(self, rng: random.Random, twin: Twin) -> None:
         guest = self.pair.actors.guest
         if shares := twin.model.pool.balance_of(guest) // rng.choice([1, 1, 2, 10]):
-            self.do(twin, "pool", "request_redeem", shares, sender=guest)
+            self.do(twin, "pool", "request_redeem", shares, 0, sender=guest)
 
     def _leave(self, rng: random.Random, twin: Twin) -> None:
         guest, held = self.pair.actors.guest, twin.model.pool.balance_of(self.pair.actors.guest)

@@ -144,7 +144,11 @@ class Machine:
         elif name == "settle" and len(after) < len(before.positions):
             ended = twin.model_oracle.final_price()[0]
             reached["settled after the end" if ended else "settled after expiry"] += 1
-        elif name in ("close_at_reserve", "claim", "execute_exit", "request_redeem"):
+        elif name == "execute_exit":
+            owner = str(before.exits[before.line[0]].owner)
+            void = twin.model.pool.balance_of(owner) > before.shares.get(owner, 0)
+            reached["exit void" if void else "execute exit"] += 1
+        elif name in ("close_at_reserve", "claim", "request_redeem"):
             reached[name.replace("_", " ")] += 1
         elif name in ("update", "skip"):
             assert twin.model_volatility is not None
@@ -400,7 +404,9 @@ class Machine:
     def _request_redeem(self, rng: random.Random, twin: Twin) -> None:
         owner = rng.choice([self.pair.actors.provider, self.pair.actors.provider, self.pair.actors.guest])
         shares = twin.model.pool.balance_of(owner) // rng.choice([1, *[3, 10, 20, 50, 100] * 3]) + (rng.random() < 0.1)
-        self.do(twin, "pool", "request_redeem", rng.choice([shares, shares, 10**6]), sender=owner)
+        shares = rng.choice([shares, shares, 10**6])
+        least = shares // 10**6 * rng.choice([0, 0, 0, 1, 2, 3]) // 2  # about what they are worth, or half as much more
+        self.do(twin, "pool", "request_redeem", shares, least, sender=owner)
 
     def _execute_exit(self, rng: random.Random, twin: Twin) -> None:
         pair, pool = self.pair, twin.model.pool

@@ -327,7 +327,10 @@ def _series_words(id: int, series: book.Series) -> Words:
 
 def _exit_words(id: int, exit: Exit) -> Words:
     base = slot_of(id, _EXITS)
-    return (base, base + 1), (int(exit.owner or "0", 16) | exit.requested_at << 160 | exit.phase << 192, exit.shares)
+    return (base, base + 1), (
+        int(exit.owner or "0", 16) | exit.requested_at << 160 | exit.phase << 192,
+        exit.shares | exit.least << 128,
+    )
 
 
 def _volatility_word(s: VolatilityState) -> int:

@@ -74,6 +74,7 @@ MUST_REACH = (
     "void: market ended",
     "close at reserve",
     "request redeem",
+    "exit void",
     "execute exit",
     "claim",
     "a payee refused",

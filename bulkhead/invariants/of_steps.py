@@ -506,6 +506,27 @@ def _first_come(before: State, action: Action, after: State) -> str | None:
     return None
 
 
+@transition(
+    "POOL-13",
+    "Who leaves by request is paid its least, or has the shares back but for the keeper's fee.",
+    "execute_exit",
+)
+def _least_of_an_exit(before: State, action: Action, after: State) -> str | None:
+    first = before.line[0]
+    old, rest = before.exits[first], after.exits.get(first)
+    assert old.owner is not None
+    left = old.shares - (rest.shares if rest else 0)
+    back = after.shares.get(old.owner, 0) - before.shares.get(old.owner, 0)
+    paid = after.balance(old.owner) - before.balance(old.owner)
+    paid += after.kept.get(old.owner, 0) - before.kept.get(old.owner, 0)
+    if back:
+        if rest or paid > before.market.pool.exit_fee or 2 * (left - back) > left + 2:
+            return f"void: {back} of {left} shares back, {paid} paid, {rest} still waits"
+    elif paid * old.shares < old.least * left:
+        return f"{paid} for {left} shares of {old}"
+    return None
+
+
 @transition("VOID-1", "A void opening gives back all margin but fees that its order could foresee.", "execute")
 def _void(before: State, action: Action, after: State) -> str | None:
     vault = str(action.args[0])

@@ -319,7 +319,7 @@ class Keeper:
         first = min(max(tried + 1, mined - RACE), mined)  # after a reorganisation it may be mined before it was tried
         blocks = {"from_block": first, "to_block": mined}
         moved = self.market.contract.events(*PAYING, **blocks)
-        exits = self.market.pool.contract.events("ExitPaid", "ExitRenewed", **blocks)
+        exits = self.market.pool.contract.events("ExitPaid", "ExitRenewed", "ExitVoid", **blocks)
         done = {event.args.position for event in moved} | ({policy.FIRST_EXIT} if exits else set())
         return done.intersection(missed)
 

@@ -145,7 +145,9 @@ class View:
         call = self._market.pool.contract.call
         _, first = call.exitOf(0)
         told, _ = call.exitOf(first)
-        return Exit(to_address(told.owner), told.requestedAt, told.phase, told.shares) if told.shares else None
+        return (
+            Exit(to_address(told.owner), told.requestedAt, told.phase, told.shares, told.least) if told.shares else None
+        )
 
 
 def or_none(ask: Callable[[], Any]) -> Any:

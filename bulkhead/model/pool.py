@@ -92,7 +92,8 @@ class Pool:
 
     def _value(self, index: int, time: int, until: int, mover: Mover) -> tuple[int, int]:
         assert self.book is not None
-        net, at_risk, exposed, doubt = self._held(), 0, 0, 0
+        held = self._held()
+        net, at_risk, exposed, doubt = held, 0, 0, 0
         for id in self.book.live_series():
             series, mark = self.book.series_of(id), self.instrument.mark(id, index, time)
             net = signed(net - book.gain(series, mark, index, until, self.unit))
@@ -102,9 +103,11 @@ class Pool:
             if not self._has_carry and mover is not Mover.NONE:
                 doubt += self._spread(Snapshot(id, index, time, long, short, 0, 0), mover)
         value = max(net, 0)
+        if mover is Mover.NONE:
+            return value, 0
         doubt += mul_div_up(mul_div(exposed, index, self.unit), self.oracle.deviation, ONE)
         if mover is Mover.LEAVER:
-            doubt = min(doubt, saturating_sub(value + at_risk, self._held()))
+            doubt = min(doubt, saturating_sub(value + at_risk, held))
         return value, doubt
 
     def _spread(self, s: Snapshot, mover: Mover) -> int:
@@ -162,13 +165,14 @@ class Pool:
     @atomic
     def deposit(self, assets: int, receiver: str, *, sender: str) -> int:
         """Shares. Raises SharesTooFew, TransferShort, and what oracle and token raise."""
-        shares = self.preview_deposit(assets)
-        self._enter(assets, shares, receiver, sender)
-        return shares
+        return self._deposit(assets, receiver, 0, sender)
 
     @atomic
     def deposit_at_least(self, assets: int, receiver: str, least: int, *, sender: str) -> int:
         """Shares. Raises SharesBelowLeast, and as `deposit`."""
+        return self._deposit(assets, receiver, least, sender)
+
+    def _deposit(self, assets: int, receiver: str, least: int, sender: str) -> int:
         shares = self.preview_deposit(assets)
         if shares < least:
             raise SharesBelowLeast(shares, least)
@@ -269,14 +273,16 @@ class Pool:
         self.token.transfer(receiver, assets, sender=self.address)
 
     @atomic
-    def request_redeem(self, shares: int, *, sender: str) -> int:
-        """The request's id. Raises SharesTooFew, and what the oracle and the shares raise."""
+    def request_redeem(self, shares: int, least: int, *, sender: str) -> int:
+        """The request's id; the shares must bring `least` token units after the keeper's fee.
+
+        Raises SharesTooFew, and what the oracle and the shares raise."""
         if shares == 0 or mul_div(shares, self._held() + 1, self._supply()) < 2 * self.exit_fee:
             raise SharesTooFew(shares)
         id = self._next_exit
         self._next_exit += 1
         phase = self._phase()
-        self._exits[id] = Exit(sender, wrap(self.block.timestamp, 32), phase, to_uint(shares, 128))
+        self._exits[id] = Exit(sender, wrap(self.block.timestamp, 32), phase, to_uint(shares, 128), to_uint(least, 128))
         self._exit_shares = unsigned(self._exit_shares + shares, 128)
         self.shares.transfer(self.address, shares, sender=sender)
         return id
@@ -304,20 +310,40 @@ class Pool:
             assets = mul_div(shares, price, supply)
             if assets < 10 * self.exit_fee:
                 raise NothingToRedeem()
-            self._exits[id] = self._renewed(replace(exit, shares=wrap(unsigned(exit.shares - shares), 128)))
-        else:
-            del self._exits[id]
-            self._first_exit = id + 1
         keeper_fee = min(self.exit_fee, assets // 2)
-        self._exit_shares = unsigned(self._exit_shares - wrap(shares, 128))
+        if (assets - keeper_fee) * exit.shares < exit.least * shares:
+            self._void(id, exit, keeper_fee, mul_div_up(keeper_fee, supply, price), sender)
+            return 0, 0
+        self._dequeue(id, exit, shares)
         self._idle = unsigned(self._idle - wrap(assets, 88))
         self.shares.burn(self.address, shares)
         paid = assets - keeper_fee
         if not self.token.try_transfer(exit.owner, paid, sender=self.address):
             self._kept[exit.owner] = self._kept.get(exit.owner, 0) + paid
-        if keeper_fee != 0 and not self.token.try_transfer(sender, keeper_fee, sender=self.address):
-            self._idle += keeper_fee
+        self._pay_keeper(sender, keeper_fee)
         return shares, assets
+
+    def _void(self, id: int, exit: Exit, keeper_fee: int, burned: int, keeper: str) -> None:
+        assert exit.owner is not None
+        self._dequeue(id, exit, exit.shares)
+        self._idle = unsigned(self._idle - keeper_fee)
+        self.shares.burn(self.address, burned)
+        self.shares.transfer(exit.owner, unsigned(exit.shares - burned), sender=self.address)
+        self._pay_keeper(keeper, keeper_fee)
+
+    def _pay_keeper(self, keeper: str, fee: int) -> None:
+        if fee != 0 and not self.token.try_transfer(keeper, fee, sender=self.address):
+            self._idle += fee
+
+    def _dequeue(self, id: int, exit: Exit, shares: int) -> None:
+        rest = unsigned(exit.shares - shares)
+        if rest == 0:
+            del self._exits[id]
+            self._first_exit = id + 1
+        else:
+            least = mul_div_up(exit.least, rest, exit.shares)
+            self._exits[id] = self._renewed(replace(exit, shares=rest, least=least))
+        self._exit_shares = unsigned(self._exit_shares - shares)
 
     def _renewed(self, exit: Exit) -> Exit:
         return replace(exit, requested_at=wrap(self.block.timestamp, 32), phase=self._phase())

@@ -268,6 +268,17 @@ class ExitRenewed(PoolEvent):
     id: int
 
 
+class ExitVoid(PoolEvent):
+    """A request to leave met a price below its least; `shares` of it are given back."""
+
+    said = "Exit {id} brings {assets}, below its least: {shares} go back to {owner}, {keeper_fee} to the keeper."
+    id: int
+    owner: Account
+    shares: Shares
+    assets: Tokens
+    keeper_fee: Tokens
+
+
 class ExitKept(PoolEvent):
     """The token refused to pay who leaves; the pool keeps it for them."""
 

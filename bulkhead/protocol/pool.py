@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from bulkhead.chain import Address, Chain, Receipt, to_address
 from bulkhead.chain.base import AddressLike
 from bulkhead.protocol.errors import TypedContract
-from bulkhead.protocol.events import ExitKept, ExitPaid, ExitRenewed, PoolEvent
+from bulkhead.protocol.events import ExitKept, ExitPaid, ExitRenewed, ExitVoid, PoolEvent
 from bulkhead.protocol.oracle import Oracle
 from bulkhead.protocol.token import Token
 from bulkhead.protocol.units import SHARE_OFFSET, Number, short, to_decimal, to_integer
@@ -22,10 +22,11 @@ class Liquidity(NamedTuple):
 
 
 class Exit(NamedTuple):
-    """A request to leave; so many are `ahead` of it in the line."""
+    """A request to leave for `least` tokens or more; so many are `ahead` of it in the line."""
 
     owner: Address
     shares: Decimal
+    least: Decimal
     ahead: int
 
 
@@ -86,7 +87,10 @@ class Pool:
     def exit(self, id: int) -> Exit | None:
         """A request to leave; None where it is paid, or never was."""
         told, first = self.contract.call.exitOf(id)
-        return Exit(to_address(told.owner), self._shares(told.shares), id - first) if told.shares else None
+        if not told.shares:
+            return None
+        least = self.token.amount(told.least)
+        return Exit(to_address(told.owner), self._shares(told.shares), least, id - first)
 
     # ---------------------------------------------------------------- in and out
 
@@ -120,14 +124,19 @@ class Pool:
         receipt = self._of_shares.send.withdraw(units, receiver or owner, owner, sender=sender)
         return self._shares(self._own(receipt, "Withdraw").shares)
 
-    def request_redeem(self, shares: Number, *, sender: AddressLike = None) -> int:
-        """Asks to leave with shares; gives the id of the request. Then `execute_exit`. Raises SharesTooFew."""
-        receipt = self._of_shares.send.requestRedeem(self._units(shares), sender=sender)
+    def request_redeem(self, shares: Number, *, least_assets: Number = 0, sender: AddressLike = None) -> int:
+        """Asks to leave with shares; gives the id of the request. Then `execute_exit`. Raises SharesTooFew.
+
+        Where they would bring less than `least_assets` after the keeper's fee, the shares come back, less what pays
+        the keeper; of a part that liquidity reaches for, as large a part is asked.
+        """
+        least = self.token.units(least_assets, "least_assets")
+        receipt = self._of_shares.send.requestRedeem(self._units(shares), least, sender=sender)
         return int(self._own(receipt, "ExitRequested").id)
 
     def execute_exit(
         self, *, proof: bytes | None = None, sender: AddressLike = None
-    ) -> list[ExitPaid | ExitRenewed | ExitKept]:
+    ) -> list[ExitPaid | ExitRenewed | ExitVoid | ExitKept]:
         """Pays the first request in line as far as free liquidity reaches; finds the proof itself. Anyone may.
 
         Raises PriceNotThereYet before the first price after the request, NothingToRedeem.
@@ -137,7 +146,7 @@ class Pool:
         told = PoolEvent.of(
             self.contract.send.executeExit(proof, sender=sender).events, self.address, self.token.decimals
         )
-        return [event for event in told if isinstance(event, ExitPaid | ExitRenewed | ExitKept)]
+        return [event for event in told if isinstance(event, ExitPaid | ExitRenewed | ExitVoid | ExitKept)]
 
     def claim_exit(self, to: AddressLike = None, *, sender: AddressLike = None) -> Decimal:
         """Pays what the token once refused, to where its owner directs it; gives the tokens. Raises NothingToRedeem."""

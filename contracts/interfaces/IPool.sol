@@ -32,11 +32,13 @@ interface IPool is IERC4626 {
     /// @param shares still to be redeemed, held by the pool
     /// @param requestedAt time of the commit, or of the last partial payment
     /// @param phase what the oracle's primary needs to know of that moment
+    /// @param least what the shares must bring after the keeper's fee, or they are given back
     struct Exit {
         address owner;
         uint32 requestedAt;
         uint16 phase;
         uint128 shares;
+        uint128 least;
     }
 
     /// @notice Only the pool's own market moves money with positions.
@@ -56,12 +58,15 @@ interface IPool is IERC4626 {
     /// @notice The entry has become dearer than its sender allows.
     error SharesBelowLeast(uint256 shares, uint256 least);
 
-    /// @notice Shares are in line to leave, and held by the pool.
-    event ExitRequested(uint256 indexed id, address indexed owner, uint256 shares);
+    /// @notice Shares are in line to leave, for `least` token units or more, and held by the pool.
+    event ExitRequested(uint256 indexed id, address indexed owner, uint256 shares, uint256 least);
     /// @notice A request, or the part of it that liquidity reached for, is paid; token units.
     event ExitPaid(uint256 indexed id, address indexed owner, uint256 shares, uint256 assets, uint256 keeperFee);
     /// @notice The first price after the request was disputed or never proven: the request counts from now.
     event ExitRenewed(uint256 indexed id);
+    /// @notice The price of a request, after the keeper's fee `assets` for all or the part that liquidity reached for, is below its
+    /// least: `shares` are given back, the others pay the keeper.
+    event ExitVoid(uint256 indexed id, address indexed owner, uint256 shares, uint256 assets, uint256 keeperFee);
     /// @notice The payment was refused by the token; it waits for its owner.
     event ExitKept(address indexed owner, uint256 assets);
 
@@ -70,7 +75,9 @@ interface IPool is IERC4626 {
     function depositAtLeast(uint256 assets, address receiver, uint256 least) external returns (uint256 shares);
 
     /// @notice Asks to leave with `shares` of the caller.
-    function requestRedeem(uint256 shares) external returns (uint256 id);
+    /// @param least what they must bring after the keeper's fee, a part its share of it; 0 for any price. Below, they are given
+    /// back, less those that pay the keeper.
+    function requestRedeem(uint256 shares, uint256 least) external returns (uint256 id);
 
     /// @notice Pays the first request in line as far as free liquidity reaches. Anyone may call it.
     /// @param proof of the primary's first price after the request; ignored where nothing is open

@@ -57,7 +57,7 @@ class Attacker:
         if pool.call.maxRedeem(self.account):
             pool.send.redeem(shares, self.account, self.account, sender=self.account)
             return
-        pool.send.requestRedeem(shares, sender=self.account)
+        pool.send.requestRedeem(shares, 0, sender=self.account)
         pool.send.executeExit(self.world.tick(), sender=self.account)
         assert pool.call.balanceOf(self.account) == pool.call.balanceOf(pool.address) == 0
 

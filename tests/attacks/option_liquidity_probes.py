@@ -32,7 +32,7 @@ def a_spread_that_grows(size: int, later: int) -> None:
     world, mal = ready(10**8)
     sell_calls(world, mal, size)
     pass_hours(world, later)
-    world.pool.send.requestRedeem(world.pool.call.balanceOf(world.provider), sender=world.provider)
+    world.pool.send.requestRedeem(world.pool.call.balanceOf(world.provider), 0, sender=world.provider)
     before = world.balance(world.provider)
     world.pool.send.executeExit(world.tick(), sender=mal.account)
     paid = (world.balance(world.provider) - before) / TOKEN

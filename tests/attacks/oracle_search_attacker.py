@@ -369,7 +369,7 @@ class Attacker:
             return
         if not world.exits:
             with suppress(Revert):
-                world.pool.send.requestRedeem(shares, sender=self.account)
+                world.pool.send.requestRedeem(shares, 0, sender=self.account)
                 world.exits = [world.now]
 
     def _do_outage(self, act: Action) -> None:

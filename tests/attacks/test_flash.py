@@ -52,7 +52,7 @@ def test_a_flash_deposit_cannot_leave_with_what_a_trade_brings(world: World, sta
         leave = [(pool, pool.encode.redeem(shares, attacker.address, attacker.address))]
         refusal = "ExitByRequest"
     else:
-        leave = [(pool, pool.encode.requestRedeem(shares)), (pool, pool.encode.executeExit(b""))]
+        leave = [(pool, pool.encode.requestRedeem(shares, 0)), (pool, pool.encode.executeExit(b""))]
         refusal = "EnteredNow"
     assert refused(attacker.run, deposit, *acts, *leave)[0] == refusal
     # It is the leaving that is refused: the rest of the transaction is good.
@@ -68,7 +68,7 @@ def test_liquidity_just_in_time_waits_for_a_price(world: World) -> None:
     before = world.balance(attacker.address)
     attacker.run((pool, pool.encode.deposit(LOAN * world.unit, attacker.address)))
     world.execute(order, proof)
-    attacker.run((pool, pool.encode.requestRedeem(pool.call.balanceOf(attacker.address))))
+    attacker.run((pool, pool.encode.requestRedeem(pool.call.balanceOf(attacker.address), 0)))
     assert refused(pool.send.executeExit, proof, sender=world.keeper)[0] in ("PriceNotThereYet", "ProofInvalid")
     pool.send.executeExit(world.price(PRICE), sender=world.keeper)
     assert pool.call.balanceOf(attacker.address) == 0

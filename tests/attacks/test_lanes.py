@@ -120,7 +120,7 @@ def test_rent_that_cannot_grow_any_more_stops_no_exit(world: World) -> None:
     """Row 24, LIQ-3, EXE-2: after forty years of full use borrowing has reached its bound, and positions still end."""
     market, pool = world.perpetual.market, world.perpetual.pool
     positions = [world.open(size=size, reserve=20_000) for size in (10 * ONE, -10 * ONE)]
-    pool.send.requestRedeem(pool.call.balanceOf(world.provider), sender=world.provider)
+    pool.send.requestRedeem(pool.call.balanceOf(world.provider), 0, sender=world.provider)
     pool.send.executeExit(world.price(PRICE), sender=world.keeper)
     market.send.requestClose(positions[0], ONE, 0, 0, MAX, sender=world.trader)
     world.wait(3_600 * 6)

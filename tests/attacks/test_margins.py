@@ -203,7 +203,7 @@ def test_liquidity_that_leaves_liquidates_nobody(stormy: StormyWorld) -> None:
     positions = [stormy.open(size=size, margin=1_500) for size in SIDES]
     before = [stormy.required(position) for position in positions]
     pool = stormy.perpetual.pool
-    pool.send.requestRedeem(pool.call.balanceOf(stormy.provider), sender=stormy.provider)
+    pool.send.requestRedeem(pool.call.balanceOf(stormy.provider), 0, sender=stormy.provider)
     stormy.wait(60)
     stormy.feed.push(PRICE)
     stormy.wait(12)

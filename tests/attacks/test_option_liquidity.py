@@ -105,7 +105,7 @@ def test_row_33_nobody_docks_an_exit_by_what_he_binds(made: Callable[[], Options
         world.token.send.mint(mal.account, 10**16)
         shorts = world.position(series, -size, STRIKE * size * 7 // 10, STRIKE * size * 131 // 10_000)
         world.open(shorts, trader=mal.account)
-        world.pool.send.requestRedeem(world.pool.call.balanceOf(world.provider), sender=world.provider)
+        world.pool.send.requestRedeem(world.pool.call.balanceOf(world.provider), 0, sender=world.provider)
         if bound:
             buys = world.position(series, bound, 3 * STRIKE * bound, STRIKE * bound * 99 // 100)
             world.market.send.requestOpen(mal.account, [buys], 1, 2, sender=mal.account)
@@ -129,11 +129,29 @@ def test_row_33_nobody_leaves_with_less_than_all_reserves_lost_would_leave(calm:
     world.open(shorts, trader=mal.account)
     pass_hours(world, calm)
     shares, supply = world.pool.call.balanceOf(world.provider), world.pool.call.totalSupply()
-    world.pool.send.requestRedeem(shares, sender=world.provider)
+    world.pool.send.requestRedeem(shares, 0, sender=world.provider)
     before = world.balance(world.provider)
     world.pool.send.executeExit(world.tick(), sender=world.keeper)
     paid, least = world.balance(world.provider) - before, sum(world.pool.call.liquidity()) - reserve * TOKEN
     assert paid >= least * shares // supply - 2 * TOKEN, (paid, least)
+
+
+def test_row_33_who_names_a_least_is_not_docked_but_stays() -> None:
+    """The same dock, and a request for no less than nine tenths: the shares come back but for the keeper's fee."""
+    world, size = after_a_crash(), 10**6
+    mal = Attacker(world)
+    mal.enter()
+    world.token.send.mint(mal.account, 10**16)
+    shorts = world.position(
+        world.series(False, STRIKE, EXPIRY), -size, STRIKE * size * 12 // 10, STRIKE * size * 131 // 10_000
+    )
+    world.open(shorts, trader=mal.account)
+    pass_hours(world, 48)
+    shares, pool = world.pool.call.balanceOf(world.provider), world.pool
+    pool.send.requestRedeem(shares, 900_000 * TOKEN, sender=world.provider)
+    void = pool.send.executeExit(world.tick(), sender=mal.account).event("ExitVoid").args
+    assert void.assets < 900_000 * TOKEN
+    assert shares - pool.call.balanceOf(world.provider) < shares // 10**5
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def test_a_disputed_first_price_does_not_lock_the_line_of_exits(world: World) ->
     pool = world.perpetual.pool
     world.open()
     shares = pool.call.balanceOf(world.provider) // 10
-    pool.send.requestRedeem(shares, sender=world.provider)
+    pool.send.requestRedeem(shares, 0, sender=world.provider)
     jumped = world.price(PRICE * 115 // 100)
     assert pool.send.executeExit(jumped, sender=world.stranger).events_of("ExitRenewed")
     confirmed = world.price(PRICE * 115 // 100)
@@ -47,7 +47,7 @@ def test_an_exit_that_nobody_proved_is_renewed_not_lost(world: World) -> None:
     """Row 30, EXE-2: a new phase of the feed."""
     pool = world.perpetual.pool
     world.open()
-    pool.send.requestRedeem(pool.call.balanceOf(world.provider) // 10, sender=world.provider)
+    pool.send.requestRedeem(pool.call.balanceOf(world.provider) // 10, 0, sender=world.provider)
     world.feed.proxy.send.newPhase()
     world.price(PRICE)
     world.price(PRICE)
@@ -63,7 +63,7 @@ def test_no_share_of_the_line_is_burned_for_dust(world: World) -> None:
     """Row 26, POOL-1: a keeper is paid for work, not for coming."""
     pool = world.perpetual.pool
     world.open(size=100 * ONE, margin=12_000, reserve=200_000)
-    pool.send.requestRedeem(pool.call.balanceOf(world.provider), sender=world.provider)
+    pool.send.requestRedeem(pool.call.balanceOf(world.provider), 0, sender=world.provider)
     first = world.price(PRICE)
     pool.send.executeExit(first, sender=world.keeper)  # as far as idle reaches
     held = pool.call.balanceOf(pool.address)
@@ -90,7 +90,7 @@ def test_after_the_end_liquidity_leaves_at_one_worth(world: World) -> None:
     position = world.open()
     end_of_market(world)
     _, index, time = world.oracle.call.finalPrice()
-    pool.send.requestRedeem(pool.call.balanceOf(world.provider) // 2, sender=world.provider)
+    pool.send.requestRedeem(pool.call.balanceOf(world.provider) // 2, 0, sender=world.provider)
     with world.chain.isolated():
         at_once = pool.send.executeExit(b"", sender=world.keeper).event("ExitPaid").args.assets
     world.wait(30 * 86_400)
@@ -157,7 +157,7 @@ def test_rates_never_apply_to_the_past(world: World) -> None:
     world.feed.push(PRICE)
     world.wait(60)
     world.feed.push(PRICE)
-    pool.send.requestRedeem(pool.call.balanceOf(world.provider) // 2, sender=world.provider)
+    pool.send.requestRedeem(pool.call.balanceOf(world.provider) // 2, 0, sender=world.provider)
     pool.send.executeExit(world.price(PRICE), sender=world.keeper)  # utilisation doubles
     market.send.requestRaise(full, 1, sender=world.trader)
     proof = world.price(PRICE)

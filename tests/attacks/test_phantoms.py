@@ -24,7 +24,7 @@ def test_phantom_orders_dock_nobody_who_leaves(world: World, side: str) -> None:
     pool = world.perpetual.pool
     pool.send.deposit(1_000_000 * world.unit, world.other, sender=world.other)
     world.open(size=ONE, margin=500, reserve=1_000)
-    pool.send.requestRedeem(pool.call.balanceOf(world.provider), sender=world.provider)
+    pool.send.requestRedeem(pool.call.balanceOf(world.provider), 0, sender=world.provider)
     proof = world.price(PRICE)
     with world.chain.isolated():
         fair = pool.send.executeExit(proof, sender=world.keeper).event("ExitPaid").args.assets

@@ -91,7 +91,7 @@ def test_liquidity_that_leaves_liquidates_nobody(world: World) -> None:
     market, pool = world.perpetual.market, world.perpetual.pool
     position = world.open(size=10 * ONE, margin=1_000, reserve=20_000)
     equity = market.call.health(position, PRICE, world.chain.timestamp).equity
-    pool.send.requestRedeem(pool.call.balanceOf(world.provider), sender=world.provider)
+    pool.send.requestRedeem(pool.call.balanceOf(world.provider), 0, sender=world.provider)
     pool.send.executeExit(world.price(PRICE), sender=world.keeper)
     assert pool.call.liquidity()[1] < 50 * world.unit
     world.wait(3_400)
@@ -131,7 +131,7 @@ def test_leaving_with_a_winner_and_an_insolvent_loser_open(world: World) -> None
     world.walk_to(1_700 * ONE)
     before = world.balance(attacker.address)
     attacker.run((pool, pool.encode.deposit(10**7 * world.unit, attacker.address)))
-    attacker.run((pool, pool.encode.requestRedeem(pool.call.balanceOf(attacker.address))))
+    attacker.run((pool, pool.encode.requestRedeem(pool.call.balanceOf(attacker.address), 0)))
     pool.send.executeExit(world.price(1_700 * ONE), sender=world.keeper)
     assert pool.call.balanceOf(attacker.address) == 0
     assert world.balance(attacker.address) <= before

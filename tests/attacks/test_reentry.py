@@ -61,7 +61,7 @@ class Scene:
             "mint": (10**9, me),
             "redeem": (10**9, me, me),
             "withdraw": (10**3, me, me),
-            "requestRedeem": (pool.call.balanceOf(me) // 3,),
+            "requestRedeem": (pool.call.balanceOf(me) // 3, 0),
             "executeExit": (self.proof,),
             "claimExit": (me,),
             "approve": (me, 1),
@@ -203,7 +203,7 @@ def test_the_market_is_not_entered_from_within(scene: Scene, act: str, alone: bo
 
 
 def leaving(scene: Scene) -> Call:
-    scene.do(scene.pool, scene.pool.encode.requestRedeem(scene.pool.call.balanceOf(scene.me) // 2))
+    scene.do(scene.pool, scene.pool.encode.requestRedeem(scene.pool.call.balanceOf(scene.me) // 2, 0))
     scene.proof = scene.world.price(PRICE)
     return scene.pool, scene.pool.encode.executeExit(scene.proof)
 

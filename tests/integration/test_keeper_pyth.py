@@ -106,7 +106,7 @@ def test_an_exit_is_paid_with_its_update(archive: Archive) -> None:
     world.request(world.leg(10 * ONE, 2_000, 5_000), market=world.pull)
     archive.publish()
     keeper.once()
-    world.pull.pool.send.requestRedeem(1_000 * 10**12, sender=world.provider)
+    world.pull.pool.send.requestRedeem(1_000 * 10**12, 0, sender=world.provider)
     archive.publish()
     assert [one.intent.job for one in keeper.once() if one.done] == [Job.EXIT]
     assert world.pull.pool.call.exitOf(0)[1] == 1

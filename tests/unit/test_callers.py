@@ -261,7 +261,7 @@ def shares_lent(s: Stage) -> None:
 
 def exit_due(s: Stage) -> None:
     """The provider's exit has its first price."""
-    s.pool.send.requestRedeem(100 * SHARE, sender=s.provider)
+    s.pool.send.requestRedeem(100 * SHARE, 0, sender=s.provider)
     s.price(PRICE)
 
 
@@ -444,7 +444,7 @@ ROWS = (
     Row("Pool.mint", nothing, lambda s: (100 * SHARE, s.keeper), OTHERS, entered_from_itself),
     Row("Pool.redeem", quiet, lambda s: (100 * SHARE, s.keeper, s.provider), LENT, no_allowance(100 * SHARE)),
     Row("Pool.withdraw", quiet, lambda s: (100 * TOKEN, s.keeper, s.provider), LENT, exit_not_lent),
-    Row("Pool.requestRedeem", nothing, lambda s: (100 * SHARE,), PROVIDER, no_shares(100 * SHARE)),
+    Row("Pool.requestRedeem", nothing, lambda s: (100 * SHARE, 0), PROVIDER, no_shares(100 * SHARE)),
     Row("Pool.executeExit", exit_due, lambda s: (s.proof(),), EVERYBODY),
     Row("Pool.claimExit", exit_kept, lambda s: (s.other,), PROVIDER, nothing_to_redeem),
     Row("Pool.approve", nothing, lambda s: (s.at["contract"], 7), EVERYBODY),

@@ -26,12 +26,13 @@ class Flow:
 
 @dataclass(frozen=True)
 class Exit:
-    """A request to leave; owner None where there is none."""
+    """A request to leave; owner None where there is none. `least`: what the shares must bring, token units."""
 
     owner: str | None = None
     requested_at: int = 0
     phase: int = 0
     shares: int = 0
+    least: int = 0
 
 
 class NotMarket(ModelError):

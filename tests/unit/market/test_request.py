@@ -255,7 +255,7 @@ def test_earmark_sees_only_what_no_exit_is_due(world: World) -> None:
     pool = world.perpetual.pool
     position = requested(world)
     shares = pool.call.balanceOf(world.provider)
-    pool.send.requestRedeem(shares // 2, sender=world.provider)
+    pool.send.requestRedeem(shares // 2, 0, sender=world.provider)
     # Half of all shares, virtual ones included, of everything held plus one, rounded up.
     free = POOLED - 5_000 * TOKEN - up(shares // 2 * (POOLED + 1), shares + 10**6)
     legs = [world.leg(500 * ONE, 100_000, 0) | {"reserve": free + 1}]

@@ -32,7 +32,7 @@ def crowd(world: World) -> None:
     world.open(size=-120 * ONE, margin=30_000, reserve=50_000)
     world.request(world.leg(70 * ONE, 20_000, 30_000), world.leg(-30 * ONE, 10_000, 30_000))
     shares = world.perpetual.pool.call.balanceOf(world.provider)
-    world.perpetual.pool.send.requestRedeem(shares // 3, sender=world.provider)
+    world.perpetual.pool.send.requestRedeem(shares // 3, 0, sender=world.provider)
 
 
 def refused(world: World, market: MarketContracts, leg: dict[str, int]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bulkhead.chain import Revert, RevmChain
+from bulkhead.chain import Receipt, Revert, RevmChain
 from bulkhead.protocol import MarketTerms
 from tests.book import LOT
 from tests.unit.exits.expect import Purses, carry_now, equity_down, unit_of, up
@@ -111,7 +111,7 @@ def test_what_is_pending_brings_nobody_nearer_to_a_price(world: World) -> None:
     price = before[1] + hidden_up(world, PRICE, 20 * ONE) + 1
     assert before[0] == 10**9 * (pool.call.totalSupply() + VIRTUAL) // price
     shares = 1_000 * world.unit * VIRTUAL
-    pool.send.requestRedeem(shares, sender=world.provider)
+    pool.send.requestRedeem(shares, 0, sender=world.provider)
     proof = world.price(PRICE)
     price = pool.call.worth(PRICE, world.chain.timestamp) - hidden_up(world, PRICE, 20 * ONE) + 1
     supply = pool.call.totalSupply() + VIRTUAL
@@ -278,7 +278,7 @@ def test_exit_is_by_request_while_something_is_open_pending_or_asked(world: Worl
     with world.chain.isolated():
         world.open()
         assert shut()
-    pool.send.requestRedeem(100 * u * VIRTUAL, sender=world.provider)
+    pool.send.requestRedeem(100 * u * VIRTUAL, 0, sender=world.provider)
     assert shut()
     pool.send.executeExit(b"", sender=world.keeper)
     assert pool.call.maxWithdraw(world.provider) == (MILLION - 100) * u
@@ -297,7 +297,7 @@ def test_nobody_leaves_in_the_transaction_of_its_entry(world: World) -> None:
     for leave, error in (
         (pool.encode.redeem(shares, guest.address, guest.address), "ExitByRequest"),
         (pool.encode.withdraw(100 * u, guest.address, guest.address), "ExitByRequest"),
-        (pool.encode.requestRedeem(shares), "EnteredNow"),
+        (pool.encode.requestRedeem(shares, 0), "EnteredNow"),
     ):
         assert refusal(guest.send.run, [*enter, (pool.address, leave)]) == (error,)
     guest.send.run(enter)
@@ -311,29 +311,29 @@ def test_nobody_leaves_in_the_transaction_of_its_entry(world: World) -> None:
 
 def test_a_request_with_nothing_open_needs_no_proof(world: World) -> None:
     pool, u = world.perpetual.pool, world.unit
-    receipt = pool.send.requestRedeem(100 * u * VIRTUAL, sender=world.provider)
-    assert receipt.event("ExitRequested").args == (0, world.provider, 100 * u * VIRTUAL)
+    receipt = pool.send.requestRedeem(100 * u * VIRTUAL, 0, sender=world.provider)
+    assert receipt.event("ExitRequested").args == (0, world.provider, 100 * u * VIRTUAL, 0)
     phase = world.oracle.call.commitment()
     asked = world.chain.timestamp
-    assert pool.call.exitOf(0) == ((world.provider, asked, phase, 100 * u * VIRTUAL), 0)
+    assert pool.call.exitOf(0) == ((world.provider, asked, phase, 100 * u * VIRTUAL, 0), 0)
     assert pool.call.balanceOf(pool.address) == 100 * u * VIRTUAL
     assert pool.call.dueExits() == 100 * u
     purses = Purses(world, world.provider, world.keeper)
     paid = pool.send.executeExit(b"", sender=world.keeper).event("ExitPaid")
     assert paid.args == (0, world.provider, 100 * u * VIRTUAL, 99 * u, u)
     assert purses.gained() == [99 * u, u]
-    assert pool.call.exitOf(0) == (("0x" + "00" * 20, 0, 0, 0), 1)
+    assert pool.call.exitOf(0) == (("0x" + "00" * 20, 0, 0, 0, 0), 1)
     assert refusal(pool.send.executeExit, b"") == ("NothingToRedeem",)
 
 
 def test_dust_is_refused(world: World) -> None:
     pool, u = world.perpetual.pool, world.unit
     for shares in (0, 1, 2 * u * VIRTUAL - 1):
-        assert refusal(pool.send.requestRedeem, shares, sender=world.provider) == ("SharesTooFew", shares)
-    assert refusal(pool.send.requestRedeem, 2 * u * VIRTUAL, sender=world.other) == (
+        assert refusal(pool.send.requestRedeem, shares, 0, sender=world.provider) == ("SharesTooFew", shares)
+    assert refusal(pool.send.requestRedeem, 2 * u * VIRTUAL, 0, sender=world.other) == (
         "ERC20InsufficientBalance", world.other, 0, 2 * u * VIRTUAL,
     )  # fmt: skip
-    pool.send.requestRedeem(2 * u * VIRTUAL, sender=world.provider)
+    pool.send.requestRedeem(2 * u * VIRTUAL, 0, sender=world.provider)
 
 
 @pytest.mark.parametrize(("first", "newest"), [(1_950, 2_050), (2_050, 1_950), (2_000, 2_000)])
@@ -341,7 +341,7 @@ def test_the_lower_of_two_worths_less_what_the_feed_may_hide(world: World, first
     pool, u = world.perpetual.pool, world.unit
     position = world.open(size=20 * ONE, margin=5_000, reserve=10_000)
     shares = 1_000 * u * VIRTUAL
-    pool.send.requestRedeem(shares, sender=world.provider)
+    pool.send.requestRedeem(shares, 0, sender=world.provider)
     proof = world.price(first * ONE)
     world.price(newest * ONE)
     now = world.chain.timestamp
@@ -360,11 +360,59 @@ def test_the_lower_of_two_worths_less_what_the_feed_may_hide(world: World, first
     assert pool.call.liquidity()[1] == idle - assets
 
 
+def leave_for(world: World, shares: int, least: int, index: int) -> Receipt:
+    """Asked for and carried out at the next price."""
+    asked = world.perpetual.pool.send.requestRedeem(shares, least, sender=world.provider).event("ExitRequested")
+    assert asked.args == (0, world.provider, shares, least)
+    return world.perpetual.pool.send.executeExit(world.price(index), sender=world.keeper)
+
+
+def paid_for(world: World, shares: int, index: int) -> Any:
+    """What the same exit pays at whatever price; nothing has happened."""
+    before = world.chain.snapshot()
+    paid = leave_for(world, shares, 0, index).event("ExitPaid").args
+    world.chain.revert(before)
+    return paid
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_a_request_for_more_than_the_price_gives_has_its_shares_back(world: World, beyond: int) -> None:
+    """`least` is what reaches the owner. What is void pays the keeper out of its shares; nobody else loses a unit."""
+    pool, u = world.perpetual.pool, world.unit
+    world.open(size=20 * ONE, margin=5_000, reserve=10_000)
+    shares, index = 1_000 * u * VIRTUAL, 2_100 * ONE
+    least = paid_for(world, shares, index).assets + beyond
+    purses, held = Purses(world, world.provider, world.keeper), pool.call.balanceOf(world.provider)
+    receipt = leave_for(world, shares, least, index)
+    if beyond:
+        void = receipt.event("ExitVoid").args
+        burned = shares - void.shares
+        assert void == (0, world.provider, shares - burned, least - 1, u)
+        price = pool.call.worth(index, world.chain.timestamp) + u - hidden_up(world, index, 20 * ONE) + 1
+        assert burned == up(u * (pool.call.totalSupply() + burned + VIRTUAL), price)
+        assert pool.call.balanceOf(world.provider) - held == -burned
+        assert purses.gained() == [0, u]
+    else:
+        assert receipt.event("ExitPaid").args == (0, world.provider, shares, least, u)
+        assert purses.gained() == [least, u]
+    assert pool.call.exitOf(0) == (("0x" + "00" * 20, 0, 0, 0, 0), 1)
+    assert (pool.call.dueExits(), pool.call.balanceOf(pool.address)) == (0, 0)
+    assert sum(pool.call.liquidity()) == world.balance(pool.address) + 10_000 * u  # the reserve lies in its vault
+
+
+def test_a_least_of_more_than_its_word_is_refused(world: World) -> None:
+    pool, shares = world.perpetual.pool, 100 * world.unit * VIRTUAL
+    told = refusal(pool.send.requestRedeem, shares, 2**128, sender=world.provider)
+    assert told == ("SafeCastOverflowedUintDowncast", 128, 2**128)
+    pool.send.requestRedeem(shares, 2**128 - 1, sender=world.provider)
+    assert pool.send.executeExit(b"", sender=world.keeper).event("ExitVoid").args.id == 0
+
+
 def test_the_proof_must_be_the_first_price_after_the_request(world: World) -> None:
     pool, u = world.perpetual.pool, world.unit
     world.open()
     early = world.proof()
-    pool.send.requestRedeem(100 * u * VIRTUAL, sender=world.provider)
+    pool.send.requestRedeem(100 * u * VIRTUAL, 0, sender=world.provider)
     due = world.chain.timestamp + 12
     assert refusal(pool.send.executeExit, early) == ("PriceNotThereYet", due)
     assert refusal(pool.send.executeExit, b"") == ("PriceNotThereYet", due)
@@ -386,6 +434,25 @@ def small(terms: MarketTerms | None = None) -> World:
     return world
 
 
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_a_part_must_bring_its_part_of_the_least(beyond: int) -> None:
+    world = small()
+    pool, u = world.perpetual.pool, world.unit
+    world.open(reserve=9_000)
+    shares = pool.call.balanceOf(world.provider)
+    part = paid_for(world, shares, PRICE)
+    assert part.shares < shares
+    least = part.assets * shares // part.shares + beyond
+    receipt = leave_for(world, shares, least, PRICE)
+    if beyond:
+        assert receipt.event("ExitVoid").args[-2:] == (part.assets, u)
+        assert pool.call.exitOf(0)[1] == 1
+    else:
+        assert receipt.event("ExitPaid").args == part
+        rest = pool.call.exitOf(0)[0]
+        assert (rest.shares, rest.least) == (shares - part.shares, up(least * (shares - part.shares), shares))
+
+
 def test_a_partial_exit_stays_first_in_line_and_is_repriced() -> None:
     world = small()
     market, pool, u = world.perpetual.market, world.perpetual.pool, world.unit
@@ -393,8 +460,8 @@ def test_a_partial_exit_stays_first_in_line_and_is_repriced() -> None:
     position = world.open(reserve=9_000)
     idle = pool.call.liquidity()[1]
     shares = pool.call.balanceOf(world.provider)
-    pool.send.requestRedeem(shares, sender=world.provider)
-    pool.send.requestRedeem(100 * u * VIRTUAL, sender=world.other)
+    pool.send.requestRedeem(shares, 0, sender=world.provider)
+    pool.send.requestRedeem(100 * u * VIRTUAL, 0, sender=world.other)
     assert pool.call.dueExits() >= idle
     proof = world.price(PRICE)
     worth = pool.call.worth(PRICE, world.chain.timestamp) - hidden_up(world, PRICE, 10 * ONE)
@@ -406,7 +473,7 @@ def test_a_partial_exit_stays_first_in_line_and_is_repriced() -> None:
     assert paid.args == (0, world.provider, part, assets - u, u)
     assert part < shares
     phase = world.oracle.call.commitment()
-    assert pool.call.exitOf(0) == ((world.provider, world.chain.timestamp, phase, shares - part), 0)
+    assert pool.call.exitOf(0) == ((world.provider, world.chain.timestamp, phase, shares - part, 0), 0)
     # The old proof is worth nothing now; a later one finds nothing to pay with.
     due = world.chain.timestamp + 12
     assert refusal(pool.send.executeExit, proof) == ("PriceNotThereYet", due)
@@ -438,7 +505,7 @@ def test_a_share_worth_nothing_waits_while_something_is_open_and_then_leaves_wit
     world.walk_to(3_200 * ONE)
     assert pool.call.worth(3_200 * ONE, world.chain.timestamp) == pool.call.totalAssets() == 0
     shares = pool.call.balanceOf(world.provider)
-    pool.send.requestRedeem(shares, sender=world.provider)
+    pool.send.requestRedeem(shares, 0, sender=world.provider)
     proof = world.price(3_200 * ONE)
     assert refusal(pool.send.executeExit, proof, sender=world.keeper) == ("NothingToRedeem",)
     # It could still lose; once it has been paid that is final, and nobody is paid for saying so.
@@ -454,8 +521,8 @@ def test_a_share_worth_nothing_waits_while_something_is_open_and_then_leaves_wit
 
 def test_a_refused_payment_waits_for_its_owner(world: World) -> None:
     pool, u = world.perpetual.pool, world.unit
-    pool.send.requestRedeem(100 * u * VIRTUAL, sender=world.provider)
-    pool.send.requestRedeem(50 * u * VIRTUAL, sender=world.provider)
+    pool.send.requestRedeem(100 * u * VIRTUAL, 0, sender=world.provider)
+    pool.send.requestRedeem(50 * u * VIRTUAL, 0, sender=world.provider)
     world.token.send.setBlocked(world.provider, True)
     kept = pool.send.executeExit(b"", sender=world.keeper).event("ExitKept")
     assert kept.args == (world.provider, 99 * u)
@@ -471,7 +538,7 @@ def test_a_refused_payment_waits_for_its_owner(world: World) -> None:
 
 def test_a_blocked_keeper_of_an_exit_forgoes_its_fee(world: World) -> None:
     pool, u = world.perpetual.pool, world.unit
-    pool.send.requestRedeem(100 * u * VIRTUAL, sender=world.provider)
+    pool.send.requestRedeem(100 * u * VIRTUAL, 0, sender=world.provider)
     world.token.send.setBlocked(world.keeper, True)
     pool.send.executeExit(b"", sender=world.keeper)
     assert pool.call.liquidity() == (0, (MILLION - 99) * u) == (0, world.balance(pool.address))
@@ -480,14 +547,14 @@ def test_a_blocked_keeper_of_an_exit_forgoes_its_fee(world: World) -> None:
 def test_a_disputed_first_price_renews_the_request(world: World) -> None:
     pool, u = world.perpetual.pool, world.unit
     world.open()
-    pool.send.requestRedeem(100 * u * VIRTUAL, sender=world.provider)
+    pool.send.requestRedeem(100 * u * VIRTUAL, 0, sender=world.provider)
     proof = world.price(2_300 * ONE)  # 15 % in one step
     world.price(2_300 * ONE)
     assert pool.call.executeExit(proof) == (0, 0)
     receipt = pool.send.executeExit(proof, sender=world.keeper)
     assert receipt.event("ExitRenewed").args == (0,) and not receipt.events_of("ExitPaid")
     phase = world.oracle.call.commitment()
-    assert pool.call.exitOf(0) == ((world.provider, world.chain.timestamp, phase, 100 * u * VIRTUAL), 0)
+    assert pool.call.exitOf(0) == ((world.provider, world.chain.timestamp, phase, 100 * u * VIRTUAL, 0), 0)
     pool.send.executeExit(world.price(2_300 * ONE), sender=world.keeper).event("ExitPaid")
 
 
@@ -495,7 +562,7 @@ def test_a_request_nobody_can_prove_is_renewed_after_its_time_to_live(world: Wor
     """The feed has moved to another phase before it spoke: the old one never will."""
     pool, u = world.perpetual.pool, world.unit
     world.open()
-    pool.send.requestRedeem(100 * u * VIRTUAL, sender=world.provider)
+    pool.send.requestRedeem(100 * u * VIRTUAL, 0, sender=world.provider)
     asked = world.chain.timestamp
     world.feed.proxy.send.newPhase()
     world.wait(60)
@@ -514,7 +581,7 @@ def test_exits_after_the_end_are_at_the_final_mark_settled_or_not(world: World) 
     market, pool, u = world.perpetual.market, world.perpetual.pool, world.unit
     position = world.open(size=100 * ONE, margin=20_000, reserve=100_000)
     early = 1_000 * u * VIRTUAL
-    pool.send.requestRedeem(early, sender=world.provider)
+    pool.send.requestRedeem(early, 0, sender=world.provider)
     world.walk_to(1_990 * ONE)
     last = world.chain.timestamp
     gain = equity_down(market.call.positionOf(position), carry_now(world), 1_990 * ONE, unit_of(world))
@@ -529,7 +596,7 @@ def test_exits_after_the_end_are_at_the_final_mark_settled_or_not(world: World) 
     paid = pool.send.executeExit(b"", sender=world.keeper).event("ExitPaid").args
     assert abs(paid.assets + paid.keeperFee - early * (held - gain + 1) // supply) <= 1
     # One may still ask, and what is left of idle is paid; the rest once the position has been settled.
-    pool.send.requestRedeem(pool.call.balanceOf(world.provider), sender=world.provider)
+    pool.send.requestRedeem(pool.call.balanceOf(world.provider), 0, sender=world.provider)
     assert pool.call.exitOf(1)[0].phase == 0  # no phase is needed any more
     part = pool.send.executeExit(b"", sender=world.keeper).event("ExitPaid").args
     assert part.assets + part.keeperFee >= held - 100_000 * u - early // VIRTUAL - 1_000 * u
@@ -545,14 +612,14 @@ def test_exits_after_the_end_are_at_the_final_mark_settled_or_not(world: World) 
 def test_an_earmark_sees_idle_less_due_exits() -> None:
     world = small()
     pool, u = world.perpetual.pool, world.unit
-    pool.send.requestRedeem(4_000 * u * VIRTUAL, sender=world.provider)
+    pool.send.requestRedeem(4_000 * u * VIRTUAL, 0, sender=world.provider)
     assert pool.call.dueExits() == 4_000 * u
     leg = world.leg(4 * ONE, 1_000, 0) | {"reserve": 6_000 * u + 1}
     assert refusal(world.request, leg) == ("LiquidityShort", 6_000 * u + 1, 6_000 * u)
     world.request(leg | {"reserve": 6_000 * u})
     assert pool.call.liquidity() == (6_000 * u, 4_000 * u)
     assert refusal(world.request, world.leg(ONE // 10, 100, 50)) == ("LiquidityShort", 50 * u, 0)
-    pool.send.requestRedeem(3_000 * u * VIRTUAL, sender=world.provider)
+    pool.send.requestRedeem(3_000 * u * VIRTUAL, 0, sender=world.provider)
     assert pool.call.dueExits() == 7_000 * u  # more than is idle
     assert refusal(world.request, world.leg(ONE // 10, 100, 50)) == ("LiquidityShort", 50 * u, 0)
 
@@ -652,7 +719,7 @@ def test_shares_and_assets_to_the_last_of_both(world: World) -> None:
 
     for leaving in (above_in_shares, shares - above_in_shares):
         with world.chain.isolated():
-            pool.send.requestRedeem(leaving, sender=world.provider)
+            pool.send.requestRedeem(leaving, 0, sender=world.provider)
             assert pool.call.dueExits() == up(leaving * assets, shares)
             paid = pool.send.executeExit(b"", sender=world.keeper).event("ExitPaid").args
             assert paid == (0, world.provider, leaving, leaving * assets // shares - world.unit, world.unit)
@@ -662,7 +729,7 @@ def test_a_keeper_takes_no_more_than_half_of_an_exit(world: World) -> None:
     """The pool has lost a hundredth since the smallest of requests."""
     pool, u = world.perpetual.pool, world.unit
     world.open(size=100 * ONE, margin=20_000, reserve=100_000)
-    pool.send.requestRedeem(2 * u * VIRTUAL, sender=world.provider)
+    pool.send.requestRedeem(2 * u * VIRTUAL, 0, sender=world.provider)
     paid = pool.send.executeExit(world.price(2_100 * ONE), sender=world.keeper).event("ExitPaid").args
     assets = paid.assets + paid.keeperFee
     assert 197 * u < 100 * assets < 199 * u
@@ -673,7 +740,7 @@ def test_a_keeper_of_an_exit_is_paid_a_single_unit() -> None:
     unit = Decimal("0.000001")
     world = World(RevmChain(), terms=MarketTerms(keeper_floor=unit))
     pool = world.perpetual.pool
-    pool.send.requestRedeem(10 * VIRTUAL, sender=world.provider)
+    pool.send.requestRedeem(10 * VIRTUAL, 0, sender=world.provider)
     paid = pool.send.executeExit(b"", sender=world.keeper).event("ExitPaid").args
     assert (paid.assets, paid.keeperFee, world.balance(world.keeper)) == (9, 1, 1)
 
@@ -690,7 +757,7 @@ def test_a_single_share_may_be_worth_a_keeper(world: World) -> None:
     say(world, mark=(1,))
     market.market.send.liquidate([position], sender=world.keeper).event("Exited")
     assert pool.call.convertToAssets(1) > 2 * world.unit
-    pool.send.requestRedeem(1, sender=owner)
+    pool.send.requestRedeem(1, 0, sender=owner)
     assert pool.send.executeExit(b"", sender=world.keeper).event("ExitPaid").args.shares == 1
 
 

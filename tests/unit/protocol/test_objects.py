@@ -28,6 +28,7 @@ from bulkhead.protocol.events import (
     ExitKept,
     ExitPaid,
     ExitRenewed,
+    ExitVoid,
     MarginChanged,
     Opened,
     OpenRequested,
@@ -394,7 +395,7 @@ def test_exit_by_request(door: Door) -> None:
     first = pool.request_redeem(pool.shares(provider) / 2, sender=provider)
     second = pool.request_redeem(1_000, sender=provider)
     assert pool.due_exits > 500_000
-    assert pool.exit(second) == (provider, 1_000, 1) and pool.exit(99) is None
+    assert pool.exit(second) == (provider, 1_000, 0, 1) and pool.exit(99) is None
     with pytest.raises(errors.PriceNotThereYet):
         pool.execute_exit()
     door.protocol.set_price(2_010)
@@ -420,6 +421,20 @@ def test_exit_without_a_price_is_renewed(door: Door) -> None:
     door.protocol.wait(4_000)
     assert [type(told) for told in pool.execute_exit()] == [ExitRenewed]
     assert pool.exit(id) is not None
+
+
+def test_exit_below_its_least_is_void(door: Door) -> None:
+    pool, provider = door.market.pool, door.protocol.provider
+    door.open()
+    before = pool.shares(provider)
+    id = pool.request_redeem(1_000, least_assets=1_001, sender=provider)
+    asked = pool.exit(id)
+    assert asked is not None and asked.least == 1_001
+    door.protocol.set_price(2_010)
+    (void,) = pool.execute_exit(sender=door.keeper)
+    assert isinstance(void, ExitVoid) and void.assets < 1_001 and pool.exit(id) is None
+    assert pool.shares(provider) == before - 1_000 + void.shares and void.shares > 998
+    assert str(void).startswith(f"Exit {id} brings ")
 
 
 def test_exit_needs_no_proof_while_nothing_is_open(door: Door) -> None:
