@@ -95,17 +95,7 @@ class Artifact:
     deployed: bytes = field(repr=False)  # immutables are zero in it
     methods: dict[str, str] = field(repr=False)  # "open(uint256)" -> selector as eight hex digits
     storage_layout: dict[str, Any] = field(repr=False)
-    links: dict[str, list[int]]  # library -> offsets in `bytecode` where its address goes
-
-    def linked(self, libraries: Mapping[str, bytes]) -> bytes:
-        """Creation code with the 20-byte addresses of its external libraries filled in."""
-        code = bytearray(self.bytecode)
-        for library, offsets in self.links.items():
-            if len(libraries[library]) != 20:
-                raise ValueError(f"{library}: an address has 20 bytes")
-            for offset in offsets:
-                code[offset : offset + 20] = libraries[library]
-        return bytes(code)
+    links: dict[str, list[int]]  # library -> offsets in `bytecode` where its address would go: no contract has any
 
 
 @functools.cache
@@ -152,8 +142,8 @@ def compiler_version() -> str:
 
 
 def _asked_version() -> str:
-    told = subprocess.run([str(SOLC), "--version"], capture_output=True, text=True, check=True).stdout
-    return told.rpartition("Version: ")[2].split()[0].split(".Emscripten")[0]
+    output = subprocess.run([str(SOLC), "--version"], capture_output=True, text=True, check=True).stdout
+    return output.rpartition("Version: ")[2].split()[0].split(".Emscripten")[0]
 
 
 def manifest() -> dict[str, str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bulkhead import deploy
+from bulkhead.arguments import Parser, fail, refuse
 from bulkhead.build import BuildError
 from bulkhead.chain import AnvilChain, ChainError, RevmChain
 from bulkhead.fuzz import command as fuzz
@@ -38,7 +39,7 @@ examples:
 
 def parser() -> argparse.ArgumentParser:
     """The arguments."""
-    top = argparse.ArgumentParser(prog="bulkhead", description="Isolated-margin derivatives.")
+    top = Parser(prog="bulkhead", description="Isolated-margin derivatives.")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, summary in (
         ("demo", "a local market from deployment to liquidation (March 2020)"),
@@ -141,8 +142,7 @@ def _drive(options: argparse.Namespace) -> int:
             title = options.event
         schedule(paths, options.order)  # refuses a path that no feed can follow, before anything is started
     except ValueError as error:  # CandleFileError is one
-        print(f"bulkhead: {error}", file=sys.stderr)
-        return 2
+        return refuse(error)
     start = min(path[0].time for path in paths.values()) - (straddle.LEAD if straddles else LEAD)
     chain: AbstractContextManager[Any]
     try:
@@ -158,12 +158,10 @@ def _drive(options: argparse.Namespace) -> int:
             else:
                 outcome = drive(local, paths, order=options.order, title=title, out=options.out, console=console)
     except (DriveError, ChainError, OSError) as error:
-        print("FAILED:", " ".join(str(error).split()), file=sys.stderr)
-        return 1
+        return fail(error)
     if outcome.failures:
         more = f" (and {len(outcome.failures) - 1} more)" if len(outcome.failures) > 1 else ""
-        print(f"FAILED: {outcome.failures[0]}{more}", file=sys.stderr)
-        return 1
+        return fail(f"{outcome.failures[0]}{more}")
     took = time.monotonic() - begun
     print(
         f"{len(outcome.rows)} positions, {outcome.rounds} rounds; {outcome.liquidations} liquidations"

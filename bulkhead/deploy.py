@@ -12,6 +12,7 @@ from getpass import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bulkhead.arguments import fail, refuse
 from bulkhead.build import BuildError, is_checkout
 from bulkhead.chain import AnvilChain, ApeChain, ChainError, Web3Chain
 
@@ -87,11 +88,9 @@ def run(options: argparse.Namespace) -> int:
             if door.ours and options.port is not None and not options.dry_run:
                 _stay(door.chain.url)
     except ConfigError as error:
-        print("bulkhead:", " ".join(str(error).split()), file=sys.stderr)
-        return 2
+        return refuse(error)
     except (DeployError, ChainError, BuildError, OSError) as error:
-        print("FAILED:", " ".join(str(error).split()), file=sys.stderr)
-        return 1
+        return fail(error)
     return 0
 
 
@@ -220,7 +219,7 @@ def _consistent(options: argparse.Namespace, network: Network) -> None:
     if options.port is not None and (options.network or options.rpc or network.network.chain_id not in LOCAL_CHAINS):
         raise ConfigError("--port is for a local node that is started here: leave it out")
     if options.port is not None and not 0 < options.port < 65_536:
-        raise ConfigError(f"--port is {options.port}, it has to be between 1 and 65535")
+        raise ConfigError(f"--port must be 1 to 65535, not {options.port}")
     if options.network and options.network.split(":")[:2] != network.network.ape.split(":"):
         raise ConfigError(f"--network {options.network} is not {network.name}, which ape calls {network.network.ape}")
 

@@ -26,8 +26,6 @@ from tests.differential.answers import answer_of
 
 MAX = 2**256 - 1
 Q96 = 2**96
-#: Ticks between the ends of ranges, by fee in millionths.
-SPACING = {500: 10, 3_000: 60, 10_000: 200}
 #: The widest range of a pool whose spacing is 60; those of 10 may take it as well.
 FULL = (-887_220, 887_220)
 CORE, PERIPHERY = "v3-core", "v3-periphery"
@@ -132,7 +130,7 @@ class Pool:
         trader = self.uniswap.trader
         receipt = self.uniswap.manager.send.mint((*position, trader, MAX), sender=trader)
         self.seen()
-        return int(receipt.events_of("IncreaseLiquidity")[0].args.tokenId)
+        return int(receipt.event("IncreaseLiquidity").args.tokenId)
 
     def withdraw(self, position: int) -> None:
         """All of a position's liquidity; what it was worth stays with the manager."""

@@ -8,6 +8,8 @@ from decimal import Decimal, localcontext
 from itertools import product
 from typing import NamedTuple
 
+from bulkhead.model.libraries.position_math import ONE
+
 #: Mills' ratio loses 16 of them at most.
 DIGITS = 60
 PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803482534211706798")
@@ -16,7 +18,6 @@ ROOT_2_PI = Decimal(
 )
 YEAR = 365 * 86_400
 
-ONE = 10**18
 #: Of the options on the grid.
 SPOT = 1_000 * ONE
 

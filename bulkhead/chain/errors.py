@@ -139,11 +139,11 @@ class Revert(ChainError):
     def sentence(self) -> str:
         """What happened, without where."""
         name = self.name
-        told = describe.get(name)
-        if callable(told):
-            return told(self)
-        if told is not None:
-            return told.format_map(_as_dict(self.values))
+        sentence = describe.get(name)
+        if callable(sentence):
+            return sentence(self)
+        if sentence is not None:
+            return sentence.format_map(_as_dict(self.values))
         if name == "Error":
             return str(self.values[0])
         if name == "Panic":

@@ -18,8 +18,8 @@ from bulkhead.fuzz.pair import POOLED, ModelAlone, Pair
 from bulkhead.fuzz.twin import MOST_POSITIONS, Twin
 from bulkhead.invariants import Action
 from bulkhead.model.interfaces.market import Leg, Status
-from bulkhead.model.libraries.position_math import LOT
-from bulkhead.protocol.config import ONE, OracleTerms
+from bulkhead.model.libraries.position_math import LOT, ONE
+from bulkhead.protocol.config import OracleTerms
 
 #: Moves of the index, one after the other, in basis points; after the last one it stays.
 Path = Sequence[int]

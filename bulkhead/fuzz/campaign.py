@@ -22,6 +22,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
+from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 from typing import Any
 
@@ -265,14 +266,31 @@ class Campaign:
             raise ValueError(f"{path} is no campaign that this fuzzer has saved ({error}).") from None
 
 
+class _Worker(SpawnProcess):
+    """Leaves Ctrl-C to its parent from its first instant on: it inherits the mask that it is started under."""
+
+    def start(self) -> None:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            super().start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class _Workers(SpawnContext):
+    Process = _Worker
+
+
 @contextmanager
 def local_workers(count: int) -> Iterator[Executor]:
-    """Processes of this machine, which leave an interruption to their parent."""
-    ignore = (signal.SIGINT, signal.SIG_IGN)
-    context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(count, mp_context=context, initializer=signal.signal, initargs=ignore)
+    """Processes of this machine, which end at once where this is left by an interruption or an error."""
+    executor = ProcessPoolExecutor(count, mp_context=_Workers())
     try:
         yield executor
+    except BaseException:
+        for process in multiprocessing.active_children():
+            process.terminate()
+        raise
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
 
@@ -303,7 +321,9 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(path.read_text())
         version = found["version"]
-    except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}.") from None
+    except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is nothing that this fuzzer has saved ({error}).") from None
     if version != VERSION:
         raise ValueError(f"{path} is of version {version}, this fuzzer reads {VERSION}: find it again.")

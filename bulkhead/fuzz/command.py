@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bulkhead.arguments import fail, positive, refuse, whole
+
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
@@ -45,10 +47,10 @@ SAVING = 5.0
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """The options."""
-    command.add_argument("--seconds", type=float, metavar="N", help="for how long (default: 60, or until --calls)")
-    command.add_argument("--calls", type=int, metavar="N", help="until at least so many calls have been made")
+    command.add_argument("--seconds", type=positive, metavar="N", help="for how long (default: 60, or until --calls)")
+    command.add_argument("--calls", type=whole(1), metavar="N", help="until at least so many calls have been made")
     command.add_argument("--seed", type=int, metavar="N", help="of all histories (default: a new one, printed)")
-    command.add_argument("--length", type=int, default=300, metavar="N", help="longest history, steps (default: 300)")
+    command.add_argument("--length", type=whole(1), default=300, metavar="N", help="steps, at most (default: 300)")
     command.add_argument("--shipped", action="store_true", help="only the shipped terms, instead of drawn ones")
     command.add_argument("--margin-model", default="", metavar="NAME(ARGS)", help="a margin model to fuzz")
     command.add_argument("--instrument", default="", metavar="NAME(ARGS)", help="an instrument to fuzz")
@@ -61,7 +63,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         metavar="MODULE:CLASS",
         help="a subclass of bulkhead.fuzz.World; `options`: perpetuals and options on one oracle",
     )
-    command.add_argument("--workers", type=int, metavar="N", help="processes (default: one a core)")
+    command.add_argument("--workers", type=whole(1), metavar="N", help="processes (default: one a core)")
     command.add_argument("--cluster", metavar="ADDRESS", help="of a Dask scheduler, whose workers play instead")
     command.add_argument("--resume", type=Path, metavar="FILE", help="keep the campaign in FILE, and go on from there")
     command.add_argument("--out", type=Path, default=Path("out/fuzz"), metavar="DIR", help="for what is found")
@@ -73,8 +75,6 @@ def run(options: argparse.Namespace) -> int:
     from bulkhead.chain import ChainError
     from bulkhead.fuzz.pair import Pair
 
-    if wrong := not_positive(options, "seconds", "calls", "workers", "length"):
-        return refuse(wrong)
     try:
         kind = _world_class(options.world)
         if options.replay:
@@ -82,24 +82,12 @@ def run(options: argparse.Namespace) -> int:
         world = kind(margin_model=options.margin_model, instrument=options.instrument, oracle=options.oracle)
         world.check()
         campaign = _campaign(options, world)
+        if options.resume:
+            campaign.save(options.resume)  # what cannot be written is found out before anything is played
         Pair(campaign.plan.world_of(0))  # a part that cannot be deployed is told here, in one line
-    except (ValueError, ChainError) as error:
-        return refuse(" ".join(str(error).split()))
+    except (ValueError, ChainError, OSError) as error:
+        return refuse(error)
     return _play(options, campaign)
-
-
-def not_positive(options: argparse.Namespace, *names: str) -> str | None:
-    """A sentence about the first of these that is given and not above 0."""
-    for name in names:
-        if (value := getattr(options, name)) is not None and value <= 0:
-            return f"--{name} must be positive, not {value}."
-    return None
-
-
-def refuse(sentence: str) -> int:
-    """Says why nothing is done; gives the exit code."""
-    print(f"bulkhead: {sentence}", file=sys.stderr)
-    return 2
 
 
 def _world_class(path: str) -> type[World]:
@@ -153,23 +141,24 @@ def _play(options: argparse.Namespace, campaign: Campaign) -> int:
     except (WorkerLost, KeyboardInterrupt) as error:
         lost = error  # what has been found is told and kept first
     except ValueError as error:
-        return refuse(str(error))
+        return refuse(error)
     if options.resume:
         campaign.save(options.resume)
     total = campaign.total
-    passed = time.monotonic() - begun
-    print(("\r" if sys.stdout.isatty() else "") + _line(total, total.calls - before, passed, count))
-    _table(total)
+    if total.calls > before:
+        passed = time.monotonic() - begun
+        print(("\r" if sys.stdout.isatty() else "") + _line(total, total.calls - before, passed, count))
+        _table(total)
     if total.failures:
         _tell_failure(total.failures[0], options.out)
+    if isinstance(lost, KeyboardInterrupt):
+        raise lost
     if lost is not None:
-        print(f"FAILED: {str(lost) or 'interrupted'}", file=sys.stderr)
-        return 130 if isinstance(lost, KeyboardInterrupt) else 1
+        return fail(lost)
     if total.failures:
         return 1
     if total.calls >= ENOUGH and campaign.missed and not _own_parts(options):
-        print(f"FAILED: never reached: {', '.join(campaign.missed)}", file=sys.stderr)
-        return 1
+        return fail(f"never reached: {', '.join(campaign.missed)}")
     return 0
 
 

@@ -12,9 +12,8 @@ from bulkhead.fuzz.twin import MOST_POSITIONS, Twin
 from bulkhead.fuzz.world import EXPIRY, HEARTBEAT
 from bulkhead.invariants import NOTIONAL, State
 from bulkhead.model.interfaces.market import Leg, Status, VoidReason
-from bulkhead.model.libraries.position_math import LOT
+from bulkhead.model.libraries.position_math import LOT, ONE
 from bulkhead.model.operators import Grant
-from bulkhead.protocol.config import ONE
 
 MAX = 2**64 - 1
 #: Steps that follow the end of a market, or the expiry of its series: then all is settled, and nothing more can happen.

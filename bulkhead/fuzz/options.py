@@ -26,11 +26,11 @@ from bulkhead.model.interfaces.market import Leg, Status
 from bulkhead.model.interfaces.volatility_feed import VolatilitySettings
 from bulkhead.model.interfaces.volatility_path import PathSettings, Segment
 from bulkhead.model.libraries import option_series, position_math
-from bulkhead.model.libraries.position_math import LOT
+from bulkhead.model.libraries.position_math import LOT, ONE
 from bulkhead.model.margin.option_margin import OptionMargin, OptionMarginTerms
 from bulkhead.model.margin.volatility_feed import VolatilityFeed
 from bulkhead.protocol import OracleTerms
-from bulkhead.protocol.config import ONE, VolatilityTerms
+from bulkhead.protocol.config import VolatilityTerms
 from bulkhead.protocol.deployment import MarketContracts
 from bulkhead.protocol.options import OPTION_MARKET, OptionMarginRates, OptionTerms, PathTerms, options_market
 

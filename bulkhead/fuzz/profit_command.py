@@ -8,7 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from bulkhead.fuzz.command import not_positive, refuse
+from bulkhead.arguments import whole
 
 if TYPE_CHECKING:
     from bulkhead.fuzz.profit import Confirmed, Finding
@@ -36,9 +36,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     """The options."""
     command.add_argument("--seed", type=int, metavar="N", help="of the search (default: a new one, printed)")
     command.add_argument(
-        "--times", type=int, default=1, metavar="N", help="so many times the usual search (default: 1)"
+        "--times", type=whole(1), default=1, metavar="N", help="so many times the usual search (default: 1)"
     )
-    command.add_argument("--workers", type=int, metavar="N", help="processes (default: one a core)")
+    command.add_argument("--workers", type=whole(1), metavar="N", help="processes (default: one a core)")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -48,8 +48,6 @@ def run(options: argparse.Namespace) -> int:
     from bulkhead.fuzz.pair import Difference
     from bulkhead.fuzz.profit import Confirmed, search, settings
 
-    if wrong := not_positive(options, "times", "workers"):
-        return refuse(wrong)
     seed = secrets.randbelow(10**9) if options.seed is None else options.seed
     workers = options.workers or workers_here()
     every_setting = settings(seed)

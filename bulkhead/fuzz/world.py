@@ -25,6 +25,7 @@ from bulkhead.model.instruments.perpetual import Parameters, Perpetual
 from bulkhead.model.interfaces.instrument import Instrument, MarginModel
 from bulkhead.model.interfaces.oracle import Block
 from bulkhead.model.interfaces.volatility_feed import VolatilitySettings
+from bulkhead.model.libraries.position_math import ONE
 from bulkhead.model.margin.fixed_margin import FixedMargin
 from bulkhead.model.margin.volatility_feed import VolatilityFeed
 from bulkhead.model.margin.volatility_margin import VolatilityMargin, VolatilityMarginTerms, VolatilityRate
@@ -33,7 +34,7 @@ from bulkhead.model.oracles.oracle import Oracle
 from bulkhead.model.oracles.oracle_settings import OracleSettings
 from bulkhead.model.oracles.source import SourceConfig
 from bulkhead.protocol import Deployment, MarketTerms, OracleTerms
-from bulkhead.protocol.config import ONE, FixedMarginRates, PerpetualTerms, VolatilityMarginRates, VolatilityTerms
+from bulkhead.protocol.config import FixedMarginRates, PerpetualTerms, VolatilityMarginRates, VolatilityTerms
 
 if TYPE_CHECKING:
     from bulkhead.fuzz.machine import Machine

@@ -7,7 +7,7 @@ from bulkhead.invariants.state import NOTIONAL, Action, State, frozen, volatilit
 from bulkhead.model.interfaces.market import Action as Scope
 from bulkhead.model.interfaces.market import OrderKind, Position, Status
 from bulkhead.model.libraries import book, position_math
-from bulkhead.model.libraries.logarithm import ONE as RAY
+from bulkhead.model.libraries.logarithm import RAY
 from bulkhead.model.libraries.position_math import LOT, ONE
 from bulkhead.model.margin.fixed_margin import FixedMargin
 from bulkhead.model.margin.volatility_feed import UNIT

@@ -75,7 +75,7 @@ class Alerts:
 
     # ---------------------------------------------------------------- watching
 
-    def tell(self, event: str, facts: dict[str, Any]) -> None:
+    def on_event(self, event: str, facts: dict[str, Any]) -> None:
         """Judges an event of the log."""
         if event == "trouble":
             self._troubled = self._clock() if self._troubled is None else self._troubled
@@ -90,7 +90,7 @@ class Alerts:
             why = f"A transaction that passed when tried out did nothing, for {facts['wei']} wei."
             self._raise(Alert.FAILING, why, {"job": facts["job"], "targets": list(facts["missed"])[:NAMED]})
 
-    def look(self, head: Header, state: State) -> None:
+    def on_state(self, head: Header, state: State) -> None:
         """Judges a look."""
         self._troubled = None
         lasts = head.time - state.unpriced_since
@@ -109,25 +109,25 @@ class Alerts:
         if alert in self._sent and now - self._sent[alert] < self._when.cool_down:
             return
         self._sent[alert] = now
-        told = {"alert": str(alert), "why": why, **facts}
-        self._log("alert", told)
+        message = {"alert": str(alert), "why": why, **facts}
+        self._log("alert", message)
         try:
-            self._waiting.put_nowait(self._source | {"time": int(time.time())} | told)
+            self._waiting.put_nowait(self._source | {"time": int(time.time())} | message)
         except Full:
             self._log("alert not delivered", {"alert": str(alert), "why": "too many wait"})
 
     def _deliver(self) -> None:
-        while (told := self._waiting.get()) is not None:
+        while (message := self._waiting.get()) is not None:
             for attempt in range(TRIES):
                 try:
-                    requests.post(self._url, json=told, timeout=TIMEOUT).raise_for_status()
+                    requests.post(self._url, json=message, timeout=TIMEOUT).raise_for_status()
                     break
                 except requests.RequestException as error:
                     why = type(error).__name__  # never the URL, which may hold a secret
                     if attempt + 1 < TRIES:
                         time.sleep(attempt + 1)
             else:
-                self._log("alert not delivered", {"alert": told["alert"], "why": why})
+                self._log("alert not delivered", {"alert": message["alert"], "why": why})
 
     def close(self, timeout: float = TRIES * TIMEOUT) -> None:
         """Delivers what waits, for so many seconds at most."""

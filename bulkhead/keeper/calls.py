@@ -9,8 +9,8 @@ from bulkhead.chain import Address
 from bulkhead.keeper.policy import EXPIRED_POINT, TURN, Intent, Step
 from bulkhead.keeper.pulled import Pulled
 from bulkhead.keeper.settings import Job
+from bulkhead.keeper.state_reader import or_none
 from bulkhead.keeper.terms import Options, Terms
-from bulkhead.keeper.view import or_none
 from bulkhead.protocol.market import Market
 from bulkhead.protocol.oracle import Oracle
 

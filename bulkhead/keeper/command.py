@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import sqlite3
-import sys
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from bulkhead.keeper import seeing
+from bulkhead.arguments import fail, refuse
+from bulkhead.keeper import observability
 from bulkhead.keeper.settings import Job, Settings
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help="liquidate every position in turn on a local copy of the chain; 1 if any would fail",
     )
-    seeing.add_arguments(command)
+    observability.add_arguments(command)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -99,11 +99,9 @@ def run(options: argparse.Namespace) -> int:
             raise KeeperError("--replay takes two blocks, the earlier one first.")
         keeper = keeper_of(options)
     except KeeperError as error:
-        print(f"bulkhead: {error}", file=sys.stderr)
-        return 2
+        return refuse(error)
     except (ChainError, LookupError, sqlite3.Error, OSError) as error:
-        print("FAILED:", " ".join(str(error).split()), file=sys.stderr)
-        return 1
+        return fail(error)
     try:
         if options.rehearse:
             return 1 if rehearse(keeper, json_log) else 0
@@ -111,17 +109,15 @@ def run(options: argparse.Namespace) -> int:
             first, last = options.replay
             replay(keeper, first, last, json_log)
             return 0
-        with seeing.seen(options, keeper):
+        with observability.observed(options, keeper):
             if options.once:
                 keeper.once()
             else:
                 keeper.run()
-    except seeing.CannotBeSeen as error:
-        print(f"bulkhead: {error}", file=sys.stderr)
-        return 2
+    except observability.NotObservable as error:
+        return refuse(error)
     except (ChainError, LookupError, sqlite3.Error) as error:
-        print("FAILED:", " ".join(str(error).split()), file=sys.stderr)
-        return 1
+        return fail(error)
     finally:
         keeper.close()
     return 0
@@ -229,12 +225,12 @@ def number(options: argparse.Namespace, name: str) -> Decimal:
     """An option's number, 0 where it is not given. Raises KeeperError for a negative one, or none."""
     text = getattr(options, name) or "0"
     try:
-        told = Decimal(text)
+        value = Decimal(text)
     except InvalidOperation:
-        told = Decimal(-1)
-    if not told.is_finite() or told < 0:
+        value = Decimal(-1)
+    if not value.is_finite() or value < 0:
         raise KeeperError(f"--{name.replace('_', '-')} must be a number, 0 or more, not {text}.")
-    return told
+    return value
 
 
 def _require_funds(chain: Any, accounts: Sequence[Any]) -> None:

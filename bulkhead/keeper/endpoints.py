@@ -45,8 +45,8 @@ class Endpoint:
         self.rest, self.head = max(0, self.rest - 1), None
         if not self.rest:
             try:
-                told = self.chain.rpc("eth_getBlockByNumber", "latest", False)
-                self.head = Head(int(told["number"], 16), str(told["hash"]))
+                block = self.chain.rpc("eth_getBlockByNumber", "latest", False)
+                self.head = Head(int(block["number"], 16), str(block["hash"]))
             except ChainError:
                 self.fails()
         return self.head
@@ -56,11 +56,11 @@ class Endpoint:
         if self.head is not None and self.head.number == number:
             return self.head.hash
         try:
-            told = self.chain.rpc("eth_getBlockByNumber", hex(number), False)
+            block = self.chain.rpc("eth_getBlockByNumber", hex(number), False)
         except ChainError:
             self.fails()
             return None
-        return None if told is None else str(told["hash"])
+        return None if block is None else str(block["hash"])
 
     def fails(self) -> None:
         """It is left alone for a while."""
@@ -142,15 +142,15 @@ class Endpoints(Web3Chain):
         if endpoint.head is None or endpoint in self._same_chain:
             return endpoint.head is not None
         try:
-            told = endpoint.chain.chain_id
+            chain_id = endpoint.chain.chain_id
         except ChainError:
             endpoint.fails()
             return False
         if self._chain_id is None:
-            self._chain_id = told
-        if told == self._chain_id:
+            self._chain_id = chain_id
+        if chain_id == self._chain_id:
             self._same_chain.add(endpoint)
-        return told == self._chain_id
+        return chain_id == self._chain_id
 
     def _give_up(self, endpoint: Endpoint) -> None:
         endpoint.fails()

@@ -15,7 +15,7 @@ from bulkhead.chain.address import to_bytes
 from bulkhead.keeper.checkpoint import Checkpoint, Known
 from bulkhead.keeper.index import Index
 from bulkhead.model.interfaces.market import Order, OrderKind, Position, Status
-from bulkhead.protocol.events import PositionEvent, Told
+from bulkhead.protocol.events import ContractEvent, PositionEvent
 from bulkhead.protocol.market import Market
 
 #: Stops that are remembered: a reorganisation that goes back behind all of them is answered by a fresh scan.
@@ -27,7 +27,7 @@ LOOK = 200
 #: Stops without any event after which the checkpoint is moved on all the same.
 IDLE_STOPS = 100
 
-_EVENTS = [name for name, kind in Told.kinds.items() if issubclass(kind, PositionEvent)]
+_EVENTS = [name for name, kind in ContractEvent.kinds.items() if issubclass(kind, PositionEvent)]
 
 
 class Header(NamedTuple):
@@ -101,8 +101,8 @@ class Follower:
     # ---------------------------------------------------------------- blocks
 
     def _header(self, block: str) -> Header:
-        told = self.chain.rpc("eth_getBlockByNumber", block, False)
-        return Header(int(told["number"], 16), str(told["hash"]), int(told["timestamp"], 16))
+        answer = self.chain.rpc("eth_getBlockByNumber", block, False)
+        return Header(int(answer["number"], 16), str(answer["hash"]), int(answer["timestamp"], 16))
 
     def _branch(self) -> tuple[deque[Stop], frozenset[bytes]]:
         """The stops that are on the chain still, and what was touched on the way to those that are not."""
@@ -114,8 +114,8 @@ class Follower:
         return standing, orphaned
 
     def _stands(self, stop: Stop) -> bool:
-        told = self.chain.rpc("eth_getBlockByNumber", hex(stop.number), False)
-        return told is not None and told["hash"] == stop.hash
+        answer = self.chain.rpc("eth_getBlockByNumber", hex(stop.number), False)
+        return answer is not None and answer["hash"] == stop.hash
 
     def _events(self, first: int, last: int) -> Iterator[Event]:
         length = RANGE
@@ -137,13 +137,13 @@ class Follower:
         for start in range(0, len(vaults), LOOK):
             some = vaults[start : start + LOOK]
             addresses = [to_address(vault) for vault in some]
-            yield from zip(some, map(_known, *self._told(addresses, block)), strict=True)
+            yield from zip(some, map(_known, *self._states(addresses, block)), strict=True)
 
-    def _told(self, addresses: Sequence[Address], block: int | None) -> tuple[Sequence[Any], Sequence[Any]]:
+    def _states(self, addresses: Sequence[Address], block: int | None) -> tuple[Sequence[Any], Sequence[Any]]:
         if self.market.lens is not None:
             try:
-                told = self.market.lens.call.statesOf(self.market.address, addresses, block=block)
-                return told.states, told.orders
+                answer = self.market.lens.call.statesOf(self.market.address, addresses, block=block)
+                return answer.states, answer.orders
             except Revert:  # a lens of before, or a node that gives calls too little gas
                 pass
         call = self.market.contract.call
@@ -167,13 +167,13 @@ class Follower:
         Gives the vaults of each slice that were not known as they are. First every event since the beginning is asked
         for again, then what every position is. Raises the chain's errors, after which it is to be begun anew.
         """
-        told, first, last = set(self.index.table.rows) | set(self.waiting), self.start, self._stops[-1].number
+        known, first, last = set(self.index.table.rows) | set(self.waiting), self.start, self._stops[-1].number
         while first <= last:
             end = min(last, first + RANGE - 1)
-            told |= {to_bytes(event.args.position) for event in self._events(first, end)}
+            known |= {to_bytes(event.args.position) for event in self._events(first, end)}
             first = end + 1
             yield frozenset()
-        vaults = sorted(told)
+        vaults = sorted(known)
         for start in range(0, len(vaults), LOOK):
             yield self._compare(vaults[start : start + LOOK])
 

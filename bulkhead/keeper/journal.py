@@ -18,11 +18,11 @@ class Journal:
         self._priced: bool | None = None
         self._ended = False
 
-    def tell(self, event: str, facts: dict[str, Any]) -> None:
+    def on_event(self, event: str, facts: dict[str, Any]) -> None:
         """Counts trouble."""
         self._troubles += event == "trouble"
 
-    def look(self, head: Header, state: State) -> None:
+    def on_state(self, head: Header, state: State) -> None:
         """Compares with the look before."""
         if self._troubles:
             self._log("recovered", {"troubles": self._troubles, "block": head.number})

@@ -48,7 +48,7 @@ class Metrics:
     def _gauge(self, name: str, meaning: str) -> Gauge:
         return Gauge(_PREFIX + name, meaning, ("market",), registry=self.registry)
 
-    def tell(self, event: str, facts: dict[str, Any]) -> None:
+    def on_event(self, event: str, facts: dict[str, Any]) -> None:
         """Counts."""
         job = str(facts.get("job", ""))
         self._events.labels(self._market, event, job).inc()
@@ -58,7 +58,7 @@ class Metrics:
             self._paid.labels(self._market).inc(facts["paid"] / self._unit)
             self._spent.labels(self._market).inc(facts["wei"] / 10**18)
 
-    def look(self, head: Header, state: State) -> None:
+    def on_state(self, head: Header, state: State) -> None:
         """Sets what is the case."""
         keeper, price = self._keeper, state.price
         for gauge, value in (

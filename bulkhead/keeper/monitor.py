@@ -9,11 +9,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bulkhead.arguments import fail, positive, refuse, whole
 from bulkhead.keeper import command
 from bulkhead.keeper.command import RPC, KeeperError
 
 if TYPE_CHECKING:
-    from bulkhead.keeper.sight import Watch
+    from bulkhead.keeper.market_snapshot import SnapshotReader
 
 DESCRIPTION = f"""\
 Shows a deployed market, refreshed with every block: the positions nearest to their liquidation, orders that wait, the
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("record", type=Path, metavar="FILE", help="what `bulkhead deploy` has written")
     parser.add_argument("--market", metavar="NAME", help="which (default: the only one)")
     parser.add_argument("--rpc", action="append", metavar="URL", help=f"the node; again for another (default: ${RPC})")
-    parser.add_argument("--rows", type=int, default=12, metavar="N", help="positions shown (default: 12)")
+    parser.add_argument("--rows", type=whole(0), default=12, metavar="N", help="positions shown (default: 12)")
     parser.add_argument("--keeper", metavar="ADDRESS", help="whose fees of today are counted")
     parser.add_argument("--coin-price", metavar="N", help="tokens of the market that a native coin is worth")
     parser.add_argument(
@@ -45,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="where the keeper on this machine keeps its ledger (default: out/keeper)",
     )
-    parser.add_argument("--every", type=float, default=2, metavar="S", help="seconds between two looks (default: 2)")
+    parser.add_argument("--every", type=positive, default=2, metavar="S", help="seconds between two looks (default: 2)")
     parser.add_argument("--once", action="store_true", help="one picture, then end")
 
 
@@ -59,27 +60,25 @@ def run(options: argparse.Namespace) -> int:
 
     console = Console(width=None if sys.stdout.isatty() else 120)
     try:
-        watch = _watch(options)
+        reader = _reader(options)
         coin = command.number(options, "coin_price") if options.coin_price else None
-        sight = watch.look(options.rows)
+        snapshot = reader.read(options.rows)
         if options.once:
-            console.print(frame(sight, coin))
-            return 1 if sight.broken else 0
-        with Live(frame(sight, coin), console=console, screen=True, auto_refresh=False) as live:
+            console.print(frame(snapshot, coin))
+            return 1 if snapshot.broken else 0
+        with Live(frame(snapshot, coin), console=console, screen=True, auto_refresh=False) as live:
             while True:
                 time.sleep(options.every)
-                live.update(frame(watch.look(options.rows), coin), refresh=True)
+                live.update(frame(reader.read(options.rows), coin), refresh=True)
     except KeeperError as error:
-        print(f"bulkhead: {error}", file=sys.stderr)
-        return 2
+        return refuse(error)
     except (ChainError, LookupError, sqlite3.Error, OSError) as error:
-        print("FAILED:", " ".join(str(error).split()), file=sys.stderr)
-        return 1
+        return fail(error)
 
 
-def _watch(options: argparse.Namespace) -> Watch:
+def _reader(options: argparse.Namespace) -> SnapshotReader:
     from bulkhead.chain import to_address
-    from bulkhead.keeper.sight import Watch
+    from bulkhead.keeper.market_snapshot import SnapshotReader
     from bulkhead.keeper.terms import Terms
 
     market, start = command.market_of(options)
@@ -87,4 +86,4 @@ def _watch(options: argparse.Namespace) -> Watch:
         keeper = None if options.keeper is None else to_address(options.keeper)
     except ValueError:
         raise KeeperError(f"--keeper must be an address, not {options.keeper}.") from None
-    return Watch(market, Terms.of(market), start, keeper, options.state)
+    return SnapshotReader(market, Terms.of(market), start, keeper, options.state)

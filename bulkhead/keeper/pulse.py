@@ -34,12 +34,12 @@ class Pulse:
         self._head = -1
         self._trouble = ""
 
-    def tell(self, event: str, facts: dict[str, Any]) -> None:
+    def on_event(self, event: str, facts: dict[str, Any]) -> None:
         """Remembers why there was no look."""
         if event == "trouble":
             self._trouble = str(facts["why"])
 
-    def look(self, head: Header, state: State) -> None:
+    def on_state(self, head: Header, state: State) -> None:
         """It has looked."""
         self._looked, self._trouble = self._clock(), ""
         if head.number != self._head:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bulkhead.model.interfaces.instrument import MarginModel
 from bulkhead.model.interfaces.volatility_feed import VolatilityState
 from bulkhead.model.libraries import exponential
-from bulkhead.model.libraries.logarithm import ONE as RAY
+from bulkhead.model.libraries.logarithm import RAY
 from bulkhead.model.libraries.position_math import ONE
 from bulkhead.model.margin.volatility_feed import MAX_VARIANCE, ramped_at, root_up
 from bulkhead.model.margin.volatility_margin import YEAR, VolatilityMargin, VolatilityMarginTerms, VolatilityRate

@@ -12,7 +12,7 @@ from bulkhead.keeper import policy
 from bulkhead.keeper.calls import call_of
 from bulkhead.keeper.copies import on
 from bulkhead.keeper.policy import Intent
-from bulkhead.keeper.runner import SPARE_GAS, Keeper, Teller
+from bulkhead.keeper.runner import SPARE_GAS, Keeper, LogEvent
 from bulkhead.keeper.settings import Job
 from bulkhead.keeper.staged import Stage
 from bulkhead.model.interfaces.market import OrderKind, Status
@@ -112,7 +112,7 @@ class Rehearsal:
         return int(self._market.token.contract.call.balanceOf(account))
 
 
-def rehearse(keeper: Keeper, log: Teller) -> int:
+def rehearse(keeper: Keeper, log: LogEvent) -> int:
     """Rehearses on a fork of the keeper's node, a line of the log for each position; how many would fail.
 
     The node must serve the state of its newest block while this runs. Raises LookupError and the chain's errors.

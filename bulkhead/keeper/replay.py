@@ -6,12 +6,12 @@ from typing import Any
 
 from bulkhead.chain.errors import ChainError
 from bulkhead.keeper.copies import Onlooker, PastChain, on
-from bulkhead.keeper.runner import Keeper, Teller
+from bulkhead.keeper.runner import Keeper, LogEvent
 
 _WOULD = "would send"
 
 
-def replay(keeper: Keeper, first: int, last: int, log: Teller) -> dict[str, int]:
+def replay(keeper: Keeper, first: int, last: int, log: LogEvent) -> dict[str, int]:
     """Looks at every block from `first` to `last`, both included, as `keeper` would have; sends nothing.
 
     Nothing that it would have done is done in the past it looks at: what others left stays to be done, and is told
@@ -23,13 +23,13 @@ def replay(keeper: Keeper, first: int, last: int, log: Teller) -> dict[str, int]
         raise ChainError(f"Block {last} is not there yet: the newest is {head}.")
     past, would = PastChain(keeper.follower.chain.url, first), 0
 
-    def told(event: str, facts: dict[str, Any]) -> None:
+    def counted(event: str, facts: dict[str, Any]) -> None:
         nonlocal would
         would += event == _WOULD
         log(event, {"block": past.now, **facts})
 
     start, me = keeper.follower.start, Onlooker(keeper.sender.address)
-    again = Keeper(on(past, keeper.market), me, keeper.settings, start=start, dry_run=True, log=told)
+    again = Keeper(on(past, keeper.market), me, keeper.settings, start=start, dry_run=True, log=counted)
     try:
         for past.now in range(first, last + 1):
             again.step()

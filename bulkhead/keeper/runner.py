@@ -22,15 +22,15 @@ from bulkhead.keeper.checkpoint import Checkpoint
 from bulkhead.keeper.endpoints import Endpoints
 from bulkhead.keeper.follower import Follower, Header
 from bulkhead.keeper.ledger import Ledger
+from bulkhead.keeper.observer import Observer
 from bulkhead.keeper.policy import Intent, Price, State
 from bulkhead.keeper.pulled import Pulled
 from bulkhead.keeper.sender import Fees, Landed, OverBudget, Sender
 from bulkhead.keeper.settings import Job, Settings
+from bulkhead.keeper.state_reader import StateReader, or_none
 from bulkhead.keeper.submit import Submitter
 from bulkhead.keeper.terms import Terms
 from bulkhead.keeper.turns import Turns
-from bulkhead.keeper.view import View, or_none
-from bulkhead.keeper.watcher import Watcher
 from bulkhead.protocol.market import Market
 
 #: Gas sent along over the node's estimate, as a fraction: state may move before the transaction is mined.
@@ -49,7 +49,7 @@ PAYING = ("Opened", "OrderVoided", "ReserveRaised", "Exited")
 RACE = 1_000
 
 #: Takes a line of the log: what happened, and its facts.
-Teller = Callable[[str, dict[str, Any]], None]
+LogEvent = Callable[[str, dict[str, Any]], None]
 
 
 def json_log(event: str, facts: dict[str, Any]) -> None:
@@ -92,13 +92,13 @@ class Keeper:
         folder: Path | None = None,
         start: int = 0,
         dry_run: bool = False,
-        log: Teller = json_log,
+        log: LogEvent = json_log,
         submitter: Submitter | None = None,
         pulled: Pulled | None = None,
     ) -> None:
         self.market, self.settings, self.dry_run, self._write = market, settings or Settings(), dry_run, log
         #: Who else hears of every event, and sees every look.
-        self.watchers: list[Watcher] = []
+        self.observers: list[Observer] = []
         #: By which workers of one market share its work.
         self.board = Board()
         self.terms = terms = Terms.of(market)
@@ -117,7 +117,7 @@ class Keeper:
         #: The full sweep that is under way, and the time from which on the next one is due.
         self._audit: Iterator[frozenset[bytes]] | None = None
         self._audit_due = 0
-        self._view = View(market, terms, self.follower, self.settings.sweep)
+        self._reader = StateReader(market, terms, self.follower, self.settings.sweep)
         #: When there was a valid price last, or a check of the clock that prices stay away for.
         self._priced = 0
         #: What was refused when it was tried out: when, and the time of the newest price then.
@@ -174,8 +174,8 @@ class Keeper:
         if done:
             head = self.follower.sync()  # or what is done already would be decided again
         state, sent = self.look(head), 0
-        for watcher in self.watchers:
-            watcher.look(head, state)
+        for observer in self.observers:
+            observer.on_state(head, state)
         for intent in self._mine(state):
             senders = self._free_senders()
             if not senders:
@@ -189,13 +189,13 @@ class Keeper:
 
     def look(self, head: Header) -> State:
         """What the policy decides by. What was refused a moment ago at the same price counts as busy."""
-        price = self._view.price()
+        price = self._reader.price()
         if price is not None or self._priced == 0:
             self._priced = head.time
         for target, (when, price_time) in list(self._refused.items()):
             if head.time >= when + RETRY or price_time != _time_of(price):
                 del self._refused[target]
-        return self._view.state(head, price, self._priced, self.ledger.busy(head.time).union(self._refused))
+        return self._reader.state(head, price, self._priced, self.ledger.busy(head.time).union(self._refused))
 
     def _mine(self, state: State) -> list[Intent]:
         """What the policy wants done, without what is left to other keepers as yet."""
@@ -336,8 +336,8 @@ class Keeper:
 
     def _log(self, event: str, facts: dict[str, Any]) -> None:
         self._write(event, facts)
-        for watcher in self.watchers:
-            watcher.tell(event, facts)
+        for observer in self.observers:
+            observer.on_event(event, facts)
 
     def close(self) -> None:
         """Lets its files go."""

@@ -60,4 +60,4 @@ class Settings:
 
     def __post_init__(self) -> None:
         if not 0 <= self.place < self.keepers:
-            raise ValueError(f"Of {self.keepers} keepers none is number {self.place}: they count from 0 on.")
+            raise ValueError(f"place must count from 0 and be below {self.keepers}, not {self.place}.")

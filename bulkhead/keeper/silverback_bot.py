@@ -17,8 +17,9 @@ from typing import Any, NoReturn
 
 from eth_account import Account
 
+from bulkhead.arguments import refuse
 from bulkhead.cli import parser
-from bulkhead.keeper import command, seeing
+from bulkhead.keeper import command, observability
 from bulkhead.keeper.board import Board, Keys, RedisBoard
 from bulkhead.keeper.runner import Keeper, json_log
 
@@ -66,7 +67,7 @@ class Worker:
         keeper = command.keeper_of(options)
         keeper.board = Board() if self._redis is None else RedisBoard(self._redis, keeper.market.address)
         self._open.callback(keeper.close)
-        self._open.enter_context(seeing.seen(options, keeper))
+        self._open.enter_context(observability.observed(options, keeper))
         return keeper
 
     def close(self) -> None:
@@ -94,8 +95,7 @@ def _connected(url: str) -> Any:
 
 
 def _give_up(why: str) -> NoReturn:
-    print(f"bulkhead: {why}", file=sys.stderr)
-    sys.exit(2)
+    sys.exit(refuse(why))
 
 
 def _made_bot() -> Any:

@@ -57,13 +57,13 @@ class Stage:
             address = feed.contract.address
             own = keccak(b"the own code of a staged feed" + to_bytes(address))[:20]
             try:
-                told = chain.contract(_LATEST, address).call.latestRoundData()
+                round_ = chain.contract(_LATEST, address).call.latestRoundData()
             except Revert:
                 raise LookupError(
                     f"{address} is no Chainlink feed, or is silent: its price cannot be staged."
                 ) from None
-            self._answers.append(int(told.answer))
-            self._real.append(int(told.id))
+            self._answers.append(int(round_.answer))
+            self._real.append(int(round_.id))
             if chain.code(address) != code:  # one feed may serve twice
                 chain.set_code("0x" + own.hex(), chain.code(address))
                 chain.set_storage(address, SLOT + 1, int.from_bytes(own, "big"))

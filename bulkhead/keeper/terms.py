@@ -133,8 +133,8 @@ class Following:
 
     def look(self, now: int) -> None:
         """The level at the newest block, of time `now`."""
-        told = self.volatility.contract.call.state()
-        self.level.value = self.ramp.at(VolatilityState(*map(int, told)), now)
+        answer = self.volatility.contract.call.state()
+        self.level.value = self.ramp.at(VolatilityState(*map(int, answer)), now)
 
     def highest(self, seconds: int) -> MarginModel:
         """The model at the highest level that can be reached within some seconds."""
@@ -171,10 +171,10 @@ def _volatility(market: Market, feed: str) -> Volatility:
 
 
 class _Constants:
-    """Immutables of a contract, by their names in Python. `told` is what it is not, where it is something else."""
+    """Immutables of a contract, by their names in Python. `kind` is what it is not, where it is something else."""
 
-    def __init__(self, chain: Chain, name: str, address: str, told: str = "") -> None:
-        self._name, self._address = told or name, address
+    def __init__(self, chain: Chain, name: str, address: str, kind: str = "") -> None:
+        self._name, self._address = kind or name, address
         self._call = chain.contract(artifacts()[name], address).call
 
     def __call__(self, name: str) -> int:

@@ -15,8 +15,7 @@ from typing import Any
 from bulkhead.chain import ZERO
 from bulkhead.model.oracles.oracle_settings import Composition
 from bulkhead.model.oracles.source import Kind
-
-ONE = 10**18
+from bulkhead.protocol.units import WAD, to_integer
 
 #: Terms of a market that are amounts of its token.
 AMOUNTS = ("keeper_floor", "keeper_cap", "liquidation_fee", "min_margin")
@@ -24,18 +23,12 @@ AMOUNTS = ("keeper_floor", "keeper_cap", "liquidation_fee", "min_margin")
 
 def rate(value: Decimal) -> int:
     """A fraction as an integer with 18 decimals; exact, or ValueError."""
-    scaled = value * ONE
-    if scaled != int(scaled):
-        raise ValueError(f"{value} has more than 18 decimals")
-    return int(scaled)
+    return to_integer(value, WAD, "a rate", signed=True)
 
 
 def amount(value: Decimal, decimals: int) -> int:
     """Whole units of a token as its smallest units; exact, or ValueError."""
-    scaled = value * 10**decimals
-    if scaled != int(scaled):
-        raise ValueError(f"{value} has more than {decimals} decimals")
-    return int(scaled)
+    return to_integer(value, decimals, "an amount", signed=True)
 
 
 @dataclass(frozen=True)
@@ -73,7 +66,7 @@ def text32(text: str) -> bytes:
     """A short text as bytes32; ValueError if it is longer than that."""
     encoded = text.encode()
     if len(encoded) > 32:
-        raise ValueError(f"{text!r} is longer than 32 bytes")
+        raise ValueError(f"a name must have at most 32 bytes, not {text!r}")
     return encoded.ljust(32, b"\0")
 
 

@@ -31,6 +31,7 @@ from bulkhead.protocol.units import (
     human,
     snake,
     texts,
+    to_text,
     units_of,
 )
 
@@ -387,9 +388,16 @@ class FeeDiffers(Refused):
 
 
 class SettingInvalid(Refused):
-    said = "The oracle's setting {setting} is {value}, which is out of its range."
+    """`value` is the contract's integer: its unit depends on the setting."""
+
+    said = "The oracle's {setting} must be within its bounds, not {value}."
     setting: Word
     value: int
+
+    def sentence(self) -> str:
+        """In the unit of the setting."""
+        setting, value = _in_its_unit(to_text(self.values.setting), self.decimals, self.values.value)
+        return self.said.format(setting=setting, value=value)
 
 
 # ---------------------------------------------------------------- operators
@@ -436,21 +444,21 @@ class SignatureInvalid(Refused):
 class ConfigInvalid(Refused):
     """`value` and `bound` are the contract's integers: their unit depends on the field."""
 
-    said = "The market's {field} is {value}, and it must be {side} {bound}."
+    said = "The market's {field} must be {side} {bound}, not {value}."
     field: str
     value: int
     bound: int
 
     def sentence(self) -> str:
         """In the unit of the field, under its name in `MarketTerms`."""
-        name, value, bound = self.values
-        field = snake(name)
-        unit = _TERMS.get(field, PLAIN)
-        told = {"value": unit.text(value, self.decimals), "bound": unit.text(bound, self.decimals)}
-        return self.said.format(field=field, side="at least" if value < bound else "at most", **told)
+        side = "at least" if self.values.value < self.values.bound else "at most"
+        field, value, bound = _in_its_unit(self.values.field, self.decimals, self.values.value, self.values.bound)
+        return self.said.format(field=field, side=side, value=value, bound=bound)
 
 
 class _Terms:
+    """What is no plain number among the terms of markets, oracles, instruments, margin models and feeds."""
+
     open_fee: Rate
     close_fee: Rate
     phi: Rate
@@ -465,9 +473,41 @@ class _Terms:
     liquidation_fee: Tokens
     min_margin: Tokens
     min_size: Size
+    deviation: Rate
+    spread: Rate
+    jump_limit: Rate
+    band: Rate
+    skew_scale: Size
+    max_funding: Rate
+    kink: Rate
+    borrow_kink: Rate
+    borrow_full: Rate
+    strike_step: Price
+    call_cap: Rate
+    smallest_delta: Rate
+    slope: Rate
+    reach: Multiple
+    holding: Rate
+    series_share: Rate
+    floor: Rate
+    start: Rate
+    ramp: Rate
+    max_return: Rate
+    impact: Rate
+    open_interest: Rate
+    normal: Rate
+    least: Multiple
+    most: Multiple
 
 
 _TERMS = units_of(_Terms)
+
+
+def _in_its_unit(term: str, decimals: int | None, *values: int) -> list[str]:
+    """The name of a term as Python writes it, and values of it as text. `initial.floor` has the unit of a floor."""
+    field = snake(term)
+    unit = _TERMS.get(field.rpartition(".")[2], PLAIN)
+    return [field, *(unit.text(value, decimals) for value in values)]
 
 
 class MarketExists(Refused):
@@ -499,9 +539,16 @@ class NothingDone(Refused):
 
 
 class ParameterInvalid(Refused):
-    said = "The {parameter} of {value} (rates: 1e18 = 100 %) is out of its range."
+    """`value` is the contract's integer: its unit depends on the parameter."""
+
+    said = "The {parameter} must be within its bounds, not {value}."
     parameter: str
     value: int
+
+    def sentence(self) -> str:
+        """In the unit of the parameter."""
+        parameter, value = _in_its_unit(self.values[0], self.decimals, self.values.value)
+        return self.said.format(parameter=parameter, value=value)
 
 
 class RatesInvalid(Refused):

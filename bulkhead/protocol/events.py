@@ -17,7 +17,6 @@ from bulkhead.protocol.units import (
     WAD,
     Account,
     Amount,
-    NearPrice,
     Price,
     Rate,
     Shares,
@@ -64,12 +63,12 @@ def _leg_text(raw: Any, decimals: int | None) -> str:
     return f"{side} {plain(abs(Decimal(leg.size)))} with margin {plain(Decimal(leg.margin))}"
 
 
-class Told:
+class ContractEvent:
     """An event of a contract; fields in human units, `raw` as the chain layer decoded it."""
 
     said: ClassVar[str]
     units: ClassVar[Mapping[str, Unit]]
-    kinds: ClassVar[dict[str, type[Told]]] = {}
+    kinds: ClassVar[dict[str, type[ContractEvent]]] = {}
 
     def __init__(self, raw: Event, decimals: int) -> None:
         self.raw, self.decimals = raw, decimals
@@ -89,11 +88,11 @@ class Told:
     @classmethod
     def of(cls, events: Iterable[Event], address: Address, decimals: int) -> list[Self]:
         """Those of this class among one contract's events."""
-        kinds = {name: kind for name, kind in Told.kinds.items() if issubclass(kind, cls)}
+        kinds = {name: kind for name, kind in ContractEvent.kinds.items() if issubclass(kind, cls)}
         return [kinds[e.name](e, decimals) for e in events if e.address == address and e.name in kinds]
 
 
-class PositionEvent(Told):
+class PositionEvent(ContractEvent):
     """Base of the events of a position's life."""
 
     position: str
@@ -106,8 +105,8 @@ class OpenRequested(PositionEvent):
     position: Account
     trader: Account
     leg: Annotated[Leg, Unit(_leg, _leg_text)]
-    low: NearPrice
-    high: NearPrice
+    low: Price
+    high: Price
     premium: Rate
 
 
@@ -200,7 +199,7 @@ class Claimed(PositionEvent):
     amount: Tokens
 
 
-class OracleEvent(Told):
+class OracleEvent(ContractEvent):
     """Base of the events of an oracle's clock."""
 
 
@@ -226,7 +225,7 @@ class Ended(OracleEvent):
     time: Time
 
 
-class VolatilityEvent(Told):
+class VolatilityEvent(ContractEvent):
     """Base of the events of a feed of volatility."""
 
 
@@ -246,7 +245,7 @@ class Skipped(VolatilityEvent):
     next: Time
 
 
-class PoolEvent(Told):
+class PoolEvent(ContractEvent):
     """Base of the events of an exit from a pool."""
 
 

@@ -122,7 +122,9 @@ class LocalProtocol(Protocol):
         name = self._named(market)
         goal = to_integer(price, FEED_DECIMALS, "price")
         if goal < 1000:
-            raise ValueError(f"price is {price}: this feed cannot move in small steps below 0.00001.")
+            raise ValueError(
+                f"price must be at least 0.00001, not {price}: below it this feed cannot move in small steps."
+            )
         now = int(self._feeds[name].call.latestRoundData()[1])
         while True:
             step = now * STEP // 1000
@@ -132,7 +134,7 @@ class LocalProtocol(Protocol):
             if now == goal:
                 return
 
-    def tell(self, price: Number, market: str | None = None) -> None:
+    def push_price(self, price: Number, market: str | None = None) -> None:
         """A round of a market's feed at this moment, however far from the one before."""
         self._push(self._named(market), to_integer(price, FEED_DECIMALS, "price"))
 

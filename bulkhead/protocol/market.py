@@ -151,7 +151,7 @@ class Market:
         owner = to_address(trader or sender or self.chain.accounts[0])
         low, high = self.band(band if band is not None else self._near())
         receipt = self.contract.send.requestOpen(owner, encoded, low, high, sender=sender or owner)
-        return [self.position(told.position) for told in self.told(receipt) if isinstance(told, OpenRequested)]
+        return [self.position(event.position) for event in self.events_in(receipt) if isinstance(event, OpenRequested)]
 
     def quote(
         self,
@@ -184,22 +184,22 @@ class Market:
             leg["margin"] = asked.margin
         index = self.oracle.contract.call.latest()[0] if price is None else to_integer(price, WAD, "price")
         when = self.chain.timestamp if time is None else to_seconds(time, "time")
-        told = lens.call.quoteFill(*origin, leg, index, when)
+        filled = lens.call.quoteFill(*origin, leg, index, when)
         refusal = None
         try:
             self.contract.call.requestOpen(owner, [leg], low, high, sender=owner)
         except Revert as revert:
             refusal = revert
-        amount, edge = self.token.amount, told.low if leg["size"] > 0 else told.high
+        amount, edge = self.token.amount, filled.low if leg["size"] > 0 else filled.high
         return Quote(
             refusal=refusal,
-            premium=to_decimal(told.premium, WAD),
-            fill=to_decimal(told.entry, WAD),
-            open_fee=amount(told.openFee),
-            keeper_fee=amount(told.keeperFee),
-            margin=amount(told.margin),
-            reserve=amount(told.reserve),
-            liquidation_price=None if (told.low, told.high) == (0, HIGHEST) else to_decimal(edge, WAD),
+            premium=to_decimal(filled.premium, WAD),
+            fill=to_decimal(filled.entry, WAD),
+            open_fee=amount(filled.openFee),
+            keeper_fee=amount(filled.keeperFee),
+            margin=amount(filled.margin),
+            reserve=amount(filled.reserve),
+            liquidation_price=None if (filled.low, filled.high) == (0, HIGHEST) else to_decimal(edge, WAD),
             largest_loss=amount(leg["margin"]),
             smallest_margin=amount(asked.margin),
             lowest_reserve=amount(asked.lowestReserve),
@@ -254,8 +254,8 @@ class Market:
         """
         if proof is None:
             proof = self.oracle.prove(lambda proof: self.contract.call.execute(position, proof))
-        told = self.told(self.contract.send.execute(position, proof, sender=sender))
-        return next(event for event in told if isinstance(event, Outcome))
+        events = self.events_in(self.contract.send.execute(position, proof, sender=sender))
+        return next(event for event in events if isinstance(event, Outcome))
 
     def liquidate(self, positions: Iterable[AddressLike], *, sender: AddressLike = None) -> list[Exited]:
         """Liquidates what is liquidatable at the newest price, skips the rest; for no positions nothing is sent.
@@ -272,8 +272,8 @@ class Market:
     def settle(self, positions: Iterable[AddressLike], *, sender: AddressLike = None) -> list[Exited | OrderVoided]:
         """Ends positions of an expired series or an ended market at the final price, skips the rest; as `liquidate`."""
         listed = list(positions)
-        told = self.told(self.contract.send.settle(listed, sender=sender)) if listed else []
-        return [event for event in told if isinstance(event, Exited | OrderVoided)]
+        events = self.events_in(self.contract.send.settle(listed, sender=sender)) if listed else []
+        return [event for event in events if isinstance(event, Exited | OrderVoided)]
 
     def unhealthy(self, positions: Iterable[Position]) -> list[Position]:
         """Those that can be liquidated at the newest price, as far as health decides; one call for all."""
@@ -284,7 +284,7 @@ class Market:
 
     # ---------------------------------------------------------------- shared with its positions
 
-    def told(self, receipt: Receipt) -> list[PositionEvent]:
+    def events_in(self, receipt: Receipt) -> list[PositionEvent]:
         """What this market did in a transaction."""
         return PositionEvent.of(receipt.events, self.address, self.token.decimals)
 
@@ -301,7 +301,7 @@ class Market:
         return self.origin
 
     def _exits(self, receipt: Receipt) -> list[Exited]:
-        return [event for event in self.told(receipt) if isinstance(event, Exited)]
+        return [event for event in self.events_in(receipt) if isinstance(event, Exited)]
 
     def __repr__(self) -> str:
         return f"<Market {self.name or 'without a name'} at {short(self.address)}>"

@@ -196,7 +196,7 @@ def _network(content: dict[str, Any]) -> Network:
     token = _section(Token, content.get("token", {}), "[token]")
     _addressed(token, local, "[token]", "mock = true")
     if not 0 <= token.decimals <= 18:
-        raise ConfigError(f"[token]: decimals is {token.decimals}; a market takes tokens of 0 to 18")
+        raise ConfigError(f"[token]: decimals must be 0 to 18, not {token.decimals}")
     entries = content.get("markets", [])
     if not isinstance(entries, list) or not entries:
         raise ConfigError("there is no market: add [[markets]]")
@@ -213,7 +213,7 @@ def _market(entry: Any, shared: dict[str, dict[str, Any]], local: bool) -> Marke
     own = {key: dict(_table(table.get(key, {}), f"{where}, {key}")) for key in SHARED}
     kind = own["instrument"].pop("kind", "perpetual")
     if kind not in list(MARKETS):
-        raise ConfigError(f"{where}, instrument: kind is {kind!r}; choose {_listed(MARKETS)}")
+        raise ConfigError(f"{where}, instrument: kind must be {_one_of(MARKETS)}, not {kind!r}")
     held = SHARED if kind == "perpetual" else ("oracle",)
     table |= own | {key: {**shared[key], **own[key]} for key in held}
     if kind == "perpetual":
@@ -227,7 +227,7 @@ def _market(entry: Any, shared: dict[str, dict[str, Any]], local: bool) -> Marke
     for name, source in [("feed", market.feed), *((f"validator {n}", v) for n, v in enumerate(market.validators, 1))]:
         _addressed(source, local, f"{where}, {name}", "mock_price")
         if isinstance(source, Feed) and source.decimals not in (8, 18):
-            raise ConfigError(f"{where}, {name}: decimals is {source.decimals}; feeds have 8 or 18")
+            raise ConfigError(f"{where}, {name}: decimals must be 8 or 18, not {source.decimals}")
         if isinstance(source, Feed) and source.description != pair:
             raise ConfigError(f"{where}: the oracle is for {pair}, its {name} is described as {source.description}")
     _address(market.oracle.sequencer, f"{where}, oracle: sequencer")
@@ -242,7 +242,7 @@ def _validator(entry: Any, where: str) -> Validator:
     table = dict(_table(entry, where))
     kind = table.pop("kind", "chainlink")
     if kind not in list(VALIDATORS):
-        raise ConfigError(f"{where}: kind is {kind!r}; choose {_listed(VALIDATORS)}")
+        raise ConfigError(f"{where}: kind must be {_one_of(VALIDATORS)}, not {kind!r}")
     return _section(VALIDATORS[kind], table, where)
 
 
@@ -251,7 +251,7 @@ def _margin(own: dict[str, Any], common: dict[str, Any], where: str) -> MarginRa
     usual = common.get("kind", "fixed")
     kind = own.get("kind", usual)
     if kind not in MARGINS:
-        raise ConfigError(f"{where}, margin: kind is {kind!r}; choose {_listed(MARGINS)}")
+        raise ConfigError(f"{where}, margin: kind must be {_one_of(MARGINS)}, not {kind!r}")
     table = {**(common if kind == usual else {}), **own}
     table.pop("kind", None)
     return _section(MARGINS[kind], table, f"{where}, margin")
@@ -266,7 +266,9 @@ def _addressed(entry: Token | Feed | Validator, local: bool, where: str, mock: s
     if entry.address:
         _address(entry.address, f"{where}: address")
         if not entry.source.startswith("https://"):
-            raise ConfigError(f"{where}: source has to be the https:// page that names this address")
+            raise ConfigError(
+                f"{where}: source must be the https:// page that names this address, not {entry.source!r}"
+            )
 
 
 def _address(text: str, where: str) -> None:
@@ -308,21 +310,21 @@ def _value(kind: Any, value: Any, table: str, key: str, usual: Any) -> Any:
         return _section(cast(type, kind), value, f"{table}, {key}", None if usual is MISSING else usual)
     if kind in (Decimal, Decimal | None):
         if isinstance(value, bool) or not isinstance(value, int | Decimal) or not Decimal(value).is_finite():
-            raise ConfigError(f"{where} has to be a number, not {value!r}")
+            raise ConfigError(f"{where} must be a number, not {value!r}")
         if value < 0:
-            raise ConfigError(f"{where} is {value}, below zero")
+            raise ConfigError(f"{where} must be 0 or more, not {value}")
         return Decimal(value)
     if type(value) is not kind:
         what = {int: "a whole number", str: "a text in quotes", bool: "true or false"}[kind]
-        raise ConfigError(f"{where} has to be {what}, not {value!r}")
+        raise ConfigError(f"{where} must be {what}, not {value!r}")
     if kind is int and not 0 <= value < 2**32:
-        raise ConfigError(f"{where} is {value}, out of its range")
+        raise ConfigError(f"{where} must be 0 to {2**32 - 1}, not {value}")
     return value
 
 
 def _table(value: Any, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ConfigError(f"{where} has to be a table, not {value!r}")
+        raise ConfigError(f"{where} must be a table, not {value!r}")
     return value
 
 
@@ -334,3 +336,8 @@ def _allowed(table: dict[str, Any], allowed: Any, where: str) -> None:
 
 def _listed(names: Any) -> str:
     return ", ".join(names)
+
+
+def _one_of(names: Any) -> str:
+    *others, last = names
+    return f"{_listed(others)} or {last}"

@@ -12,7 +12,7 @@ from bulkhead.chain import Address, Chain, Receipt, to_address
 from bulkhead.chain.base import AddressLike
 from bulkhead.model.interfaces.market import Action
 from bulkhead.protocol.errors import TypedContract
-from bulkhead.protocol.events import Told
+from bulkhead.protocol.events import ContractEvent
 from bulkhead.protocol.units import (
     Account,
     Moment,
@@ -53,7 +53,7 @@ class Grant:
         return f"{actions} until {self.expiry:%Y-%m-%d %H:%M:%S} UTC, {budget}"
 
 
-class OperatorEvent(Told):
+class OperatorEvent(ContractEvent):
     """Base of the events of the registry."""
 
 
@@ -166,8 +166,8 @@ class Operators:
 
     def revoke_nonce(self, *, sender: AddressLike = None) -> NonceRevoked:
         """Makes the sender's signed but unused permit worthless."""
-        (told,) = NonceRevoked.of(self.contract.send.revokeNonce(sender=sender).events, self.address, 0)
-        return told
+        (event,) = NonceRevoked.of(self.contract.send.revokeNonce(sender=sender).events, self.address, 0)
+        return event
 
     def _granted(self, receipt: Receipt, market: Market) -> Granted:
         return Granted.of(receipt.events, self.address, market.token.decimals)[-1]

@@ -12,7 +12,7 @@ from bulkhead.chain.base import AddressLike
 from bulkhead.protocol.errors import PriceNotThereYet, TypedContract
 from bulkhead.protocol.leg import Leg
 from bulkhead.protocol.market import Band, Market
-from bulkhead.protocol.position import Position
+from bulkhead.protocol.position import HIGHEST, Position
 from bulkhead.protocol.units import WAD, Number, plain, to_decimal, to_integer
 from bulkhead.protocol.volatility import Volatility
 
@@ -27,8 +27,6 @@ MOST_PREMIUM = Decimal("0.25")
 ROOM = Decimal("0.01")
 #: Seconds before the first sample of an expiry from which on upkeep binds it.
 AHEAD = 86_400
-#: The lens' highest index: healthy at any price.
-HIGHEST = 2**112 - 1
 YEAR = 365 * 86_400
 
 
@@ -152,9 +150,9 @@ class OptionMarket(Market):
 
     def expiries(self, weeks: int = 2, months: int = 2) -> list[int]:
         """By rule: the next Fridays, and the last ones of the months, up to the longest tenor."""
-        told = self._reader.call.expiries(self.instrument.address, weeks, months)
+        answer = self._reader.call.expiries(self.instrument.address, weeks, months)
         soonest = self.chain.timestamp + self.instrument.call.WINDOW()
-        return [int(expiry) for expiry in told if expiry > soonest]
+        return [int(expiry) for expiry in answer if expiry > soonest]
 
     def listed(self, expiry: int, each: int = 2) -> list[Listed]:
         """Calls and puts of an expiry that the market would take now, a call first.
@@ -203,8 +201,8 @@ class OptionMarket(Market):
         lens, origin = self.need_lens().address, self.need_origin()
         quotes, loss, whole = self._reader.call.quoteLegs(lens, *origin, encoded, low, high, index)
         margin = sum((Decimal(leg.margin or 0) for leg in filled), Decimal(0))
-        told = [self._quoted(leg, quote) for leg, quote in zip(filled, quotes, strict=True)]
-        return OptionQuote(told, margin, self.token.amount(loss), _greeks(whole), refusal)
+        quoted = [self._quoted(leg, quote) for leg, quote in zip(filled, quotes, strict=True)]
+        return OptionQuote(quoted, margin, self.token.amount(loss), _greeks(whole), refusal)
 
     def trade(
         self,
@@ -279,10 +277,10 @@ class OptionMarket(Market):
     def _look(self, numbers: Sequence[int], index: int) -> list[Listed | None]:
         found: list[Listed | None] = []
         sigma = self._volatility(self.chain.timestamp)
-        for told in self._reader.call.listings(self.address, self.instrument.address, numbers, index):
-            mark, ask, bid = (to_decimal(value, WAD) for value in (told.greeks.mark, told.ask, told.bid))
-            series = self._series(told.series, told.option)
-            found.append(Listed(series, mark, ask, bid, sigma, _greeks(told.greeks)) if told.open else None)
+        for answer in self._reader.call.listings(self.address, self.instrument.address, numbers, index):
+            mark, ask, bid = (to_decimal(value, WAD) for value in (answer.greeks.mark, answer.ask, answer.bid))
+            series = self._series(answer.series, answer.option)
+            found.append(Listed(series, mark, ask, bid, sigma, _greeks(answer.greeks)) if answer.open else None)
         return found
 
     def _series(self, number: int, option: Any) -> Series:
@@ -297,13 +295,13 @@ class OptionMarket(Market):
         """With the reserve that it could ever win and the smallest margin that passes, where it names none."""
         quote = self.need_lens().call.quoteOpen
         if leg.reserve is None:
-            told = quote(*self.need_origin(), self._encoded(replace(leg, reserve=1)), high, high)
-            lowest, highest = (self.token.amount(value) for value in (told.lowestReserve, told.highestReserve))
+            answer = quote(*self.need_origin(), self._encoded(replace(leg, reserve=1)), high, high)
+            lowest, highest = (self.token.amount(value) for value in (answer.lowestReserve, answer.highestReserve))
             most = leg.series.cap if Decimal(leg.size) > 0 else self._dearest(leg.series, high)
             leg = replace(leg, reserve=min(max(self._rounded(abs(Decimal(leg.size)) * most), lowest), highest))
         if leg.margin is None:
-            told = quote(*self.need_origin(), self._encoded(leg), low, high)
-            leg = replace(leg, margin=self._rounded(self.token.amount(told.margin)))
+            answer = quote(*self.need_origin(), self._encoded(leg), low, high)
+            leg = replace(leg, margin=self._rounded(self.token.amount(answer.margin)))
         return leg
 
     def _dearest(self, series: Series, high: int) -> Decimal:
@@ -312,11 +310,11 @@ class OptionMarket(Market):
         now = self.chain.timestamp
         return max(to_decimal(self.instrument.call.mark(series.number, max(end, 1), now), WAD) for end in ends)
 
-    def _quoted(self, leg: OptionLeg, told: Any) -> LegQuote:
-        highest = Decimal("Infinity") if told.high == HIGHEST else to_decimal(told.high, WAD)
-        fees = self.token.amount(told.quote.openFee) + self.token.amount(told.quote.keeperCap)
-        loss = self.token.amount(told.largestLoss)
-        return LegQuote(leg, to_decimal(told.entry, WAD), fees, to_decimal(told.low, WAD), highest, loss)
+    def _quoted(self, leg: OptionLeg, answer: Any) -> LegQuote:
+        highest = Decimal("Infinity") if answer.high == HIGHEST else to_decimal(answer.high, WAD)
+        fees = self.token.amount(answer.quote.openFee) + self.token.amount(answer.quote.keeperCap)
+        loss = self.token.amount(answer.largestLoss)
+        return LegQuote(leg, to_decimal(answer.entry, WAD), fees, to_decimal(answer.low, WAD), highest, loss)
 
     def _rounded(self, amount: Decimal) -> Decimal:
         """With room for what changes until the request is mined; to the cent."""
@@ -324,5 +322,5 @@ class OptionMarket(Market):
         return (amount * (1 + ROOM)).quantize(cent, rounding="ROUND_UP")
 
 
-def _greeks(told: Any) -> Greeks:
-    return Greeks(*(to_decimal(part, WAD) for part in (told.delta, told.gamma, told.vega, told.theta)))
+def _greeks(answer: Any) -> Greeks:
+    return Greeks(*(to_decimal(part, WAD) for part in (answer.delta, answer.gamma, answer.vega, answer.theta)))

@@ -93,7 +93,7 @@ def must_be_known(terms: OptionTerms, market: MarketTerms) -> None:
     """Raises ValueError where an order could outlive what its mark is known for: path's lead, settlement window."""
     known, longest = min(terms.path.lead, WINDOW), market.delay + market.time_to_live
     if longest > known:
-        raise ValueError(f"an order lives for {longest} seconds, and marks are known for {known}: shorten the first")
+        raise ValueError(f"an order must live for at most {known} seconds, for which marks are known, not {longest}")
 
 
 def options_market(

@@ -80,8 +80,8 @@ class Oracle:
 
     def check_outage(self, *, sender: AddressLike = None) -> OracleEvent | None:
         """Starts, clears or completes the clock of an outage, and says which; None: it stays as it is. Anyone may."""
-        told = OracleEvent.of(self.contract.send.checkOutage(sender=sender).events, self.address, WAD)
-        return told[0] if told else None
+        events = OracleEvent.of(self.contract.send.checkOutage(sender=sender).events, self.address, WAD)
+        return events[0] if events else None
 
     def prove(self, execution: Callable[[bytes], Any]) -> bytes:
         """The proof that an execution takes, which is only simulated here.

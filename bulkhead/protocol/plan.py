@@ -7,17 +7,15 @@ the contracts refuse are found before anything is sent.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from decimal import Decimal
+from dataclasses import dataclass
 
 from bulkhead.chain import Address, Chain, EncodingError, Receipt, Revert, RevmChain
-from bulkhead.protocol.config import AMOUNTS, ONE, MarketTerms
 from bulkhead.protocol.deployment import Deployment, Journal, MarketContracts, RawCode, Step
+from bulkhead.protocol.errors import typed
 from bulkhead.protocol.networks import ConfigError, Market, Network, OptionsMarket
 from bulkhead.protocol.record import Record
 from bulkhead.protocol.sources import Feed
 from bulkhead.protocol.standins import speak, stand_in
-from bulkhead.protocol.units import snake, to_text
 
 
 @dataclass(frozen=True)
@@ -73,13 +71,13 @@ def rehearse(network: Network, chain_id: int, sender: str | None, nonce: int, re
     """
     chain = RevmChain(chain_id)
     if sender is not None:
-        chain.set_balance(sender, ONE * 1_000)
+        chain.set_balance(sender, 10**21)
     rehearsal = _Rehearsal(chain, sender or chain.accounts[1], nonce, record)
     stand_in(chain, network)
     try:
         carry_out(network, chain, rehearsal.sender, rehearsal)
     except Revert as revert:
-        raise ConfigError(f"{rehearsal.label}: {_sentence(revert, network.token.decimals)}") from None
+        raise ConfigError(f"{rehearsal.label}: {typed(revert, network.token.decimals).sentence()}") from None
     except EncodingError as error:
         raise ConfigError(str(error)) from None
     return rehearsal.planned
@@ -120,17 +118,3 @@ class _Rehearsal(Journal):
 
     def _there(self, step: Step) -> bool:
         return self._record is not None and step.label in self._record.steps
-
-
-def _sentence(revert: Revert, decimals: int) -> str:
-    """A refusal in the words of a configuration file."""
-    if revert.name == "ConfigInvalid":
-        key = snake(revert.values.field)
-        kinds = {entry.name: entry.type for entry in fields(MarketTerms)}
-        unit = 10**decimals if key in AMOUNTS else ONE if kinds.get(key) == "Decimal" else 1
-        value, bound = (Decimal(number) / unit for number in (revert.values.value, revert.values.bound))
-        relation = "at least" if value < bound else "at most"
-        return f"{key} is {value:f}, it has to be {relation} {bound:f}"
-    if revert.name == "SettingInvalid":
-        return f"the oracle refuses its setting {to_text(revert.values.setting)}: {revert.values.value}"
-    return revert.sentence()

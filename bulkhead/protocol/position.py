@@ -11,7 +11,7 @@ from bulkhead.chain.address import to_bytes
 from bulkhead.chain.base import AddressLike
 from bulkhead.model.interfaces.market import OrderKind, Status
 from bulkhead.protocol.errors import TypedContract
-from bulkhead.protocol.events import Claimed, MarginChanged, OrderRequested, PositionEvent, Told
+from bulkhead.protocol.events import Claimed, ContractEvent, MarginChanged, OrderRequested, PositionEvent
 from bulkhead.protocol.oracle import IndexPrice
 from bulkhead.protocol.units import (
     LOTS,
@@ -216,8 +216,8 @@ class Position:
             index, time = self.market.oracle.contract.call.latest()
         else:
             index, time = to_integer(price, WAD, "price"), self.market.chain.timestamp
-        told = self.market.contract.call.health(self.address, index, time)
-        return Health(*map(self.market.token.amount, told))
+        answer = self.market.contract.call.health(self.address, index, time)
+        return Health(*map(self.market.token.amount, answer))
 
     def healthy_range(self) -> tuple[Decimal, Decimal]:
         """Lowest and highest price, both included, at which it is healthy now; the highest may be Infinity.
@@ -239,12 +239,12 @@ class Position:
         index = market.oracle.contract.call.latest()[0] if price is None else to_integer(price, WAD, "price")
         closing = _ALL if size is None else to_integer(size, WAD, "size")
         when = market.chain.timestamp if time is None else to_seconds(time, "time")
-        told = market.need_lens().call.quoteClose(*market.need_origin(), self.address, closing, index, when)
-        return CloseQuote(to_decimal(told.premium, WAD), *map(market.token.amount, told[1:]))
+        answer = market.need_lens().call.quoteClose(*market.need_origin(), self.address, closing, index, when)
+        return CloseQuote(to_decimal(answer.premium, WAD), *map(market.token.amount, answer[1:]))
 
     def events(self, from_block: int = 0) -> list[PositionEvent]:
         """Its life so far, oldest first. A public node may want a `from_block` that is not too long ago."""
-        names = [name for name, kind in Told.kinds.items() if issubclass(kind, PositionEvent)]
+        names = [name for name, kind in ContractEvent.kinds.items() if issubclass(kind, PositionEvent)]
         raw = self.market.contract.events(*names, from_block=from_block)
         own = [event for event in raw if event.args.position == self.address]
         return PositionEvent.of(own, self.market.address, self.market.token.decimals)
@@ -293,8 +293,8 @@ class Position:
 
     def _send(self, kind: type[T], name: str, *args: Any, sender: AddressLike) -> T:
         send = getattr(self.market.contract.send, name)
-        told = self.market.told(send(self.address, *args, sender=sender or self.trader))
-        return next(event for event in told if isinstance(event, kind))
+        events = self.market.events_in(send(self.address, *args, sender=sender or self.trader))
+        return next(event for event in events if isinstance(event, kind))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Position) and (self.address, self.market) == (other.address, other.market)

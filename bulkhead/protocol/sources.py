@@ -80,7 +80,7 @@ class PythValidator(Named):
         except ValueError:
             known = b""
         if len(known) != 32 or not self.id.startswith("0x"):
-            raise ValueError(f"id has to be 0x and 64 hexadecimal digits, not {self.id!r}")
+            raise ValueError(f"id must be 0x and 64 hexadecimal digits, not {self.id!r}")
         return known
 
 

@@ -37,25 +37,25 @@ SHARE_OFFSET = 6
 def to_integer(value: Number, decimals: int, what: str, *, signed: bool = False) -> int:
     """`value` in units of 10 ** -decimals. Raises TypeError for floats, ValueError for what does not fit exactly."""
     if isinstance(value, float):
-        raise TypeError(f"{what} is the float {value!r}, which is not exact: write '{value!r}' or a Decimal.")
+        raise TypeError(f"{what} must be exact, not the float {value!r}: write '{value!r}' or a Decimal.")
     if isinstance(value, bool) or not isinstance(value, Decimal | int | str):
-        raise TypeError(f"{what} is {value!r}: write a Decimal, an int or a decimal string.")
+        raise TypeError(f"{what} must be a Decimal, an int or a decimal string, not {value!r}.")
     try:
         exact = Decimal(value)
     except InvalidOperation:
-        raise ValueError(f"{what} is {value!r}, which is no number.") from None
+        raise ValueError(f"{what} must be a number, not {value!r}.") from None
     sign, digits, exponent = exact.as_tuple()
     if not isinstance(exponent, int):
-        raise ValueError(f"{what} is {value}, which is no amount.")
+        raise ValueError(f"{what} must be finite, not {value}.")
     if sign and not signed and exact:
-        raise ValueError(f"{what} is {value}: it cannot be negative.")
+        raise ValueError(f"{what} must be 0 or more, not {value}.")
     shift = exponent + decimals
     if shift > 100:  # nothing on a chain is that large: do not even compute it
-        raise ValueError(f"{what} is {value}, which is too large.")
+        raise ValueError(f"{what} must be less than 1e{100 - decimals}, not {value}.")
     text = "".join(map(str, digits)) + "0" * max(shift, 0)
     kept, cut = (text[:shift], text[shift:]) if shift < 0 else (text, "")
     if cut.strip("0"):
-        raise ValueError(f"{what} is {value}, which has more than {decimals} decimals.")
+        raise ValueError(f"{what} must have at most {decimals} decimals, not {value}.")
     return -int(kept or 0) if sign else int(kept or 0)
 
 
@@ -77,9 +77,9 @@ def to_seconds(moment: Moment, what: str) -> int:
     """
     if isinstance(moment, datetime):
         if moment.tzinfo is None:
-            raise ValueError(f"{what} is {moment} without a time zone: add tzinfo=UTC.")
+            raise ValueError(f"{what} must have a time zone, not {moment}: add tzinfo=UTC.")
         if moment.microsecond:
-            raise ValueError(f"{what} is {moment}: blocks count whole seconds.")
+            raise ValueError(f"{what} must be a whole second, not {moment}.")
         return (moment - _EPOCH) // timedelta(seconds=1)
     return to_integer(moment, 0, what)
 
@@ -130,8 +130,20 @@ def _wad(raw: int, _: int | None) -> Decimal:
     return to_decimal(raw, WAD)
 
 
+def _exact(raw: int, _: int | None) -> str:
+    return plain(to_decimal(raw, WAD))
+
+
+def _near(raw: int, _: int | None) -> str:
+    return _nine_digits(to_decimal(raw, WAD))
+
+
 def _percent(raw: int, _: int | None) -> str:
-    return f"{plain(to_decimal(raw, WAD - 2))} %"
+    return f"{_nine_digits(to_decimal(raw, WAD - 2))} %"
+
+
+def _nine_digits(value: Decimal) -> str:
+    return plain(Decimal(f"{value:.9g}").normalize())
 
 
 def _moment(raw: int, _: int | None) -> str:
@@ -158,15 +170,13 @@ Shares = Annotated[
         lambda raw, decimals: _amount_text(raw, None if decimals is None else decimals + SHARE_OFFSET),
     ),
 ]
-#: Collateral per unit of underlying.
-Price = Annotated[Decimal, Unit(_wad, lambda raw, _: plain(to_decimal(raw, WAD)))]
-#: The same, kept on chain to 33 bits; as text in nine digits, as it was meant.
-NearPrice = Annotated[Decimal, Unit(_wad, lambda raw, _: plain(Decimal(f"{to_decimal(raw, WAD):.9g}").normalize()))]
+#: Collateral per unit of underlying; as text in nine digits, which hide what 33 bits cut from a price that was meant.
+Price = Annotated[Decimal, Unit(_wad, _near)]
 #: Units of the underlying.
-Size = Price
-#: A plain number with 18 decimals.
+Size = Annotated[Decimal, Unit(_wad, _exact)]
+#: A plain number with 18 decimals; as text in nine digits.
 Multiple = Price
-#: A fraction, 1 = 100 %; as text in percent.
+#: A fraction, 1 = 100 %; as text in percent, in nine digits.
 Rate = Annotated[Decimal, Unit(_wad, _percent)]
 #: A checksummed address; as text shortened.
 Account = Annotated[str, Unit(lambda raw, _: raw, lambda raw, _: short(raw))]

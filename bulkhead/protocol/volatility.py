@@ -61,13 +61,13 @@ class Volatility:
         """
         if proof is None:
             proof = self.oracle.prove(lambda tried: self.contract.call.update(tried))
-        (told,) = Updated.of(self.contract.send.update(proof, sender=sender).events, self.address, WAD)
-        return told
+        (event,) = Updated.of(self.contract.send.update(proof, sender=sender).events, self.address, WAD)
+        return event
 
     def skip(self, *, sender: AddressLike = None) -> Skipped:
         """Gives up a grid point that nobody proved in its life. Anyone may. Raises PointNotExpired."""
-        (told,) = Skipped.of(self.contract.send.skip(sender=sender).events, self.address, WAD)
-        return told
+        (event,) = Skipped.of(self.contract.send.skip(sender=sender).events, self.address, WAD)
+        return event
 
     def __repr__(self) -> str:
         return f"<Volatility at {short(self.address)}>"

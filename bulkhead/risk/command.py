@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 from pathlib import Path
+
+from bulkhead.arguments import number, positive, refuse
 
 DESCRIPTION = """\
 Compares fixed margins with margins that follow volatility. At every hour of every price history a position is opened,
@@ -30,6 +31,9 @@ hours only give the volatility to start from.
 # The built-in crashes begin hours before they fall.
 _BUILT_IN_WARMUP = 6
 
+_hours = number(int, lambda value: 1 <= value <= 8_760, "a whole number of 1 to 8,760 hours")
+_part = number(float, lambda value: 0 < value <= 1, "a part of notional above 0 and up to 1")
+
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """The options."""
@@ -40,18 +44,21 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--prices", nargs="+", type=Path, default=[], metavar="CSV", help="the same, as `drive` calls it"
     )
-    command.add_argument("--hold", type=_whole, default=168, metavar="H", help="hours a position is held (168)")
-    command.add_argument("--z", type=_positive, default=4.0, help="deviations that initial margin covers (4)")
-    command.add_argument("--floor", type=_part, default=0.03, help="least initial margin, of notional (0.03)")
-    command.add_argument("--cap", type=_part, default=0.5, help="largest initial margin, of notional (0.5)")
+    command.add_argument("--hold", type=_hours, default=168, metavar="H", help="hours a position lasts (default: 168)")
+    command.add_argument("--z", type=positive, default=4.0, help="deviations that initial margin covers (default: 4)")
+    command.add_argument("--floor", type=_part, default=0.03, help="least initial margin, of notional (default: 0.03)")
+    command.add_argument("--cap", type=_part, default=0.5, help="largest initial margin, of notional (default: 0.5)")
     command.add_argument(
-        "--fast", type=_positive, default=12.0, metavar="H", help="memory of fast volatility, hours (12)"
+        "--fast", type=positive, default=12.0, metavar="H", help="memory of fast volatility, hours (default: 12)"
     )
     command.add_argument(
-        "--slow", type=_positive, default=120.0, metavar="H", help="memory of slow volatility, hours (120)"
+        "--slow", type=positive, default=120.0, metavar="H", help="memory of slow volatility, hours (default: 120)"
     )
     command.add_argument(
-        "--warmup", type=_whole, metavar="H", help=f"hours before the first position (24; built-in: {_BUILT_IN_WARMUP})"
+        "--warmup",
+        type=_hours,
+        metavar="H",
+        help=f"hours before any position (default: 24; built-in: {_BUILT_IN_WARMUP})",
     )
     command.add_argument(
         "--out",
@@ -70,13 +77,13 @@ def run(options: argparse.Namespace) -> int:
 
     from bulkhead.risk.calibration import GRID, Rule, Sample
     from bulkhead.risk.liquidations import History
-    from bulkhead.risk.report import draw, tell
+    from bulkhead.risk.report import draw, print_study
     from bulkhead.risk.study import FLOORS, holds, study
     from bulkhead.risk.volatility import HOUR, Estimator
     from bulkhead.scenario import ASSETS, EVENTS, built_in, read_csv
 
     if options.floor > options.cap:
-        return _refuse(f"--floor {options.floor:g} is above --cap {options.cap:g}")
+        return refuse(f"--floor must be at most --cap, {options.cap:g}, not {options.floor:g}")
     files = [*options.files, *options.prices]
     estimator = Estimator(options.fast * HOUR, options.slow * HOUR)
     warmup = options.warmup or (24 if files else _BUILT_IN_WARMUP)
@@ -92,7 +99,7 @@ def run(options: argparse.Namespace) -> int:
         sample = Sample([History.of(name, candles, estimator, warmup) for name, candles in paths])
         options.out.mkdir(parents=True, exist_ok=True)
     except (ValueError, OSError) as error:  # CandleFileError and HistoryError are ValueErrors
-        return _refuse(str(error))
+        return refuse(error)
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
     rule = Rule(options.z, options.floor, options.cap)
     margins = len(holds(options.hold)) * len(FLOORS) * len(GRID)
@@ -100,7 +107,7 @@ def run(options: argparse.Namespace) -> int:
     with Progress(console=console, transient=True, disable=not sys.stdout.isatty()) as progress:
         task = progress.add_task("margins", total=margins)
         found = study(sample, rule, options.hold, lambda: progress.advance(task))
-    tell(found, console)
+    print_study(found, console)
     draw(found, sample, options.out)
     record = {
         "fast_h": options.fast,
@@ -111,29 +118,3 @@ def run(options: argparse.Namespace) -> int:
     (options.out / "risk.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     print(f"pictures and risk.json in {options.out}/")
     return 0
-
-
-def _whole(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 8760:
-        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 8,760 hours")
-    return value
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not (math.isfinite(value) and value > 0):
-        raise argparse.ArgumentTypeError(f"{text} is not above zero")
-    return value
-
-
-def _part(text: str) -> float:
-    value = float(text)
-    if not 0 < value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a part of notional above 0 and up to 1")
-    return value
-
-
-def _refuse(what: str) -> int:
-    print(f"bulkhead: {what}", file=sys.stderr)
-    return 2

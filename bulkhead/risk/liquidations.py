@@ -15,8 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bulkhead.model.libraries.position_math import ONE
 from bulkhead.risk.volatility import HOUR, YEAR, Estimator, Floats, Volatility, follow, log_returns
-from bulkhead.scenario.candles import WAD, Candle, interval
+from bulkhead.scenario.candles import Candle, interval
 
 Flags = NDArray[np.bool_]
 
@@ -68,7 +69,7 @@ class History:
             raise HistoryError(name, f"candles are {interval(candles)} s long or off their hour: the study is hourly")
         times = np.array([candle.time for candle in candles], dtype=np.float64)
         opens, highs, lows, closes = (
-            np.array([getattr(candle, part) / WAD for candle in candles], dtype=np.float64)
+            np.array([getattr(candle, part) / ONE for candle in candles], dtype=np.float64)
             for part in ("open", "high", "low", "close")
         )
         # The feed's grid price is the first after the hour: the candle's open.

@@ -22,7 +22,7 @@ _PANELS = 12
 """Histories drawn at most."""
 
 
-def tell(found: Study, console: Console) -> None:
+def print_study(found: Study, console: Console) -> None:
     """All tables, and the two answers."""
     rule = found.rule
     console.print(

@@ -61,7 +61,7 @@ def historical(prices: Floats, interval: float = HOUR, year: float = YEAR) -> fl
     `prices` are `interval` apart, at least three of them. Raises ValueError for fewer.
     """
     if len(prices) < 3:
-        raise ValueError(f"{len(prices)} prices make no deviation of returns: at least 3 are needed")
+        raise ValueError(f"a deviation of returns must have at least 3 prices, not {len(prices)}")
     return float(np.std(log_returns(prices), ddof=1)) * math.sqrt(year / interval)
 
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Literal
 
 DECIMALS = 18
-WAD = 10**DECIMALS
 
 Order = Literal["ohlc", "olhc"]
 
@@ -90,10 +89,10 @@ def ticks(candles: Sequence[Candle], order: Order) -> Iterator[tuple[int, int]]:
     four seconds.
     """
     if order not in ("ohlc", "olhc"):
-        raise ValueError(f"order is 'ohlc' or 'olhc', not {order!r}")
+        raise ValueError(f"order must be 'ohlc' or 'olhc', not {order!r}")
     length = interval(candles)
     if length < 4:
-        raise ValueError(f"candles of {length} s have no room for four ticks a second apart")
+        raise ValueError(f"candles must be at least 4 s long, for four ticks a second apart, not {length} s")
     return _ticks(candles, order, length)
 
 
@@ -169,14 +168,14 @@ def _candle(file: Path, line: int, row: list[str], columns: dict[str, int]) -> C
 def _price(text: str) -> int:
     """A decimal string as an integer with 18 decimals, exactly or not at all."""
     if not _NUMBER.fullmatch(text):
-        raise ValueError(f"{text!r} is not a number")
+        raise ValueError(f"must be a number, not {text!r}")
     number = Decimal(text)
     if number <= 0:
-        raise ValueError(f"{text!r} is not positive")
+        raise ValueError(f"must be above 0, not {text!r}")
     _, digits, exponent = number.as_tuple()
     assert isinstance(exponent, int)
     if number.adjusted() > _LARGEST_EXPONENT:
-        raise ValueError(f"{text!r} is too large")
+        raise ValueError(f"must be below 1e{_LARGEST_EXPONENT + 1}, not {text!r}")
     value = int("".join(map(str, digits)))
     shift = exponent + DECIMALS
     if shift >= 0:
@@ -185,7 +184,7 @@ def _price(text: str) -> int:
     divisor: int = 10**-shift
     whole, rest = divmod(value, divisor)
     if rest:
-        raise ValueError(f"{text!r} has more than {DECIMALS} decimals")
+        raise ValueError(f"must have at most {DECIMALS} decimals, not {text!r}")
     return whole
 
 
@@ -195,17 +194,17 @@ def _time(text: str) -> int:
         number = int(text.split(".")[0])
         divisor = next((divisor for below, divisor in _UNIX_UNITS if number < below), None)
         if number < _UNIX_FROM or divisor is None:
-            raise ValueError(f"{text!r} is not a unix time")
+            raise ValueError(f"must be a unix time, not {text!r}")
         seconds, rest = divmod(number, divisor)
     else:
         try:
             moment = datetime.fromisoformat(re.sub(r" ?(Z|UTC)$", "+00:00", text))
         except ValueError as error:
-            raise ValueError(f"{text!r} is neither ISO 8601 nor a unix time") from error
+            raise ValueError(f"must be ISO 8601 or a unix time, not {text!r}") from error
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
         since = moment - datetime(1970, 1, 1, tzinfo=UTC)
         seconds, rest = since.days * 86400 + since.seconds, since.microseconds
     if rest:
-        raise ValueError(f"{text!r} is not a whole second")
+        raise ValueError(f"must be a whole second, not {text!r}")
     return seconds

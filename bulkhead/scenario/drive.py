@@ -16,6 +16,7 @@ from typing import NamedTuple
 from rich.console import Console
 
 from bulkhead.chain import LocalChain, Receipt
+from bulkhead.model.libraries.position_math import ONE
 from bulkhead.scenario.candles import Candle, Order
 from bulkhead.scenario.report import (
     LiveView,
@@ -33,7 +34,6 @@ from bulkhead.scenario.rounds import Moment, schedule
 from bulkhead.scenario.stage import (
     DECIMALS,
     LEAD,
-    WAD,
     DriveError,
     Holding,
     Market,
@@ -261,7 +261,7 @@ class _Run:
                 if held.balance:
                     self._fail(f"{position.label} is over and its vault still holds {held.balance}")
             if self.view is not None:
-                self.view.note(f"{said} at {event.args.index / WAD:,.2f}")
+                self.view.note(f"{said} at {event.args.index / ONE:,.2f}")
         return ended
 
     def _fail(self, what: str) -> None:

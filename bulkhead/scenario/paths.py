@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bulkhead.scenario.candles import WAD, Candle
+from bulkhead.model.libraries.position_math import ONE
+from bulkhead.scenario.candles import Candle
 
 HOUR = 3600
 _BPS = 10_000
 _PPM = 1_000_000
-_CENT = WAD // 100
+_CENT = ONE // 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +102,9 @@ def built_in(event: str, asset: str) -> list[Candle]:
     quarters of its move. Raises ValueError for an event or asset that does not exist.
     """
     if event not in SHAPES:
-        raise ValueError(f"no built-in event {event!r}; there are {', '.join(EVENTS)}")
+        raise ValueError(f"event must be one of {', '.join(EVENTS)}, not {event!r}")
     if asset not in ASSETS:
-        raise ValueError(f"no built-in asset {asset!r}; there are {', '.join(ASSETS)}")
+        raise ValueError(f"asset must be one of {', '.join(ASSETS)}, not {asset!r}")
     shape, size = SHAPES[event], SIZES[event, asset]
     own = _Dice(shape.seed * 1_000 + ASSETS.index(asset))
     closes = _closes(shape, size, _noise(shape, size, _Dice(shape.seed), own))

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from bulkhead.model.libraries.position_math import ONE
 from bulkhead.scenario.candles import Candle, Order, ticks
-from bulkhead.scenario.stage import FEED_UNIT, HEARTBEAT, WAD
+from bulkhead.scenario.stage import FEED_UNIT, HEARTBEAT
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ def schedule(paths: Mapping[str, Sequence[Candle]], order: Order) -> list[Moment
     for name, path in paths.items():
         points = [(time, price // FEED_UNIT * FEED_UNIT) for time, price in ticks(path, order)]
         if min(price for _, price in points) == 0:
-            raise ValueError(f"{name}: a feed with 8 decimals cannot tell a price under 0.00000001")
+            raise ValueError(f"{name}: prices must be at least 0.00000001, the unit of a feed with 8 decimals")
         for number, ((before, start), (after, end)) in enumerate(pairwise([points[0], *points])):
             stops = _stops(start, end)
             beats = -(-(after - before) // HEARTBEAT)
@@ -51,7 +52,9 @@ def _stops(start: int, end: int) -> list[int]:
     while not stops or price != end:
         step = price * 89 // 1000 // FEED_UNIT * FEED_UNIT
         if step == 0:
-            raise ValueError(f"a price of {price / WAD:g} is too small to move in steps of a feed with 8 decimals")
+            raise ValueError(
+                f"a price must be at least 0.00000012 to move in steps of a feed with 8 decimals, not {price / ONE:g}"
+            )
         price = min(end, price + step) if end > price else max(end, price - step)
         stops.append(price)
     return stops

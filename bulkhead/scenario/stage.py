@@ -11,13 +11,13 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from bulkhead.chain import Address, Contract, LocalChain, Receipt
+from bulkhead.model.libraries.position_math import ONE
 from bulkhead.model.oracles.oracle import encode_proof
 from bulkhead.protocol import Deployment, MarketContracts
 from bulkhead.protocol.config import MarketTerms, OracleTerms, PerpetualTerms
 
 DECIMALS = 6
 UNIT = 10**DECIMALS
-WAD = 10**18
 FEED_UNIT = 10**10  # a feed answers with 8 decimals, prices here have 18
 
 # An order has to live longer than the feed may be silent, so the factory asks time to live > heartbeat + delay; the
@@ -26,7 +26,7 @@ HEARTBEAT = 3_600
 TIME_TO_LIVE = 3_900
 DELAY = 12
 OUTAGE_LIMIT = 86_400
-JUMP_LIMIT = WAD // 10
+JUMP_LIMIT = ONE // 10
 
 LEAD = 900  # seconds between the first block and the first price of the path
 POOL = 500_000 * UNIT
@@ -134,7 +134,7 @@ class Stage:
         settings = OracleTerms(base=name, heartbeat=HEARTBEAT).encoded(feed.address, 8)
         changes = {"jumpLimit": JUMP_LIMIT, "outageLimit": OUTAGE_LIMIT}
         oracle = self.deployment.deploy("Oracle", settings | changes)
-        depth = PerpetualTerms(skew_scale=Decimal(max(1, DEPTH * WAD // price)))
+        depth = PerpetualTerms(skew_scale=Decimal(max(1, DEPTH * ONE // price)))
         terms = MarketTerms(delay=DELAY, time_to_live=TIME_TO_LIVE)
         parts = self.deployment.perpetual_market(self.token, oracle, terms, depth)
         self._fund(self.provider, POOL, parts.pool.address)
@@ -199,9 +199,9 @@ class Stage:
 
     def _request(self, market: Market, ticket: Ticket) -> Position:
         price = market.price
-        step = WAD // 10**4
-        size = ticket.margin * ticket.leverage * WAD * WAD // price // step * step
-        notional = size * price * UNIT // WAD**2
+        step = ONE // 10**4
+        size = ticket.margin * ticket.leverage * ONE * ONE // price // step * step
+        notional = size * price * UNIT // ONE**2
         # The margin asked for is meant net: opening fee, keeper and premium come on top, or 25x would miss the 4 %.
         fees = notional * 15 // 10_000 + 20 * UNIT
         margin = (notional // ticket.leverage + notional // ticket.leverage // _BAND + fees) // UNIT * UNIT + UNIT

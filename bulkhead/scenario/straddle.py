@@ -17,13 +17,14 @@ from typing import NamedTuple
 from rich.console import Console
 
 from bulkhead.chain import Address, LocalChain
+from bulkhead.model.libraries.position_math import ONE
 from bulkhead.protocol import ExitKind, OptionTerms, Protocol
 from bulkhead.protocol.events import ENDS, Exited, Opened
 from bulkhead.protocol.option_market import OptionLeg, OptionMarket, Series
 from bulkhead.protocol.position import Position
 from bulkhead.protocol.units import to_decimal
 from bulkhead.scenario.candles import DECIMALS as PRICE_DECIMALS
-from bulkhead.scenario.candles import WAD, Candle, Order
+from bulkhead.scenario.candles import Candle, Order
 from bulkhead.scenario.drive import Outcome
 from bulkhead.scenario.report import (
     NeighbourRow,
@@ -59,13 +60,12 @@ class Ticket(NamedTuple):
     margin: Decimal
 
 
-ONE = Decimal(1)
 TICKETS = (
-    Ticket(-20_000, ONE, ONE, ONE),
-    Ticket(-12_000, ONE, ONE, Decimal(2)),
-    Ticket(-16_000, Decimal("0.92"), Decimal("1.08"), ONE),
-    Ticket(-4_000, ONE, ONE, Decimal(0)),
-    Ticket(8_000, ONE, ONE, ONE),
+    Ticket(-20_000, Decimal(1), Decimal(1), Decimal(1)),
+    Ticket(-12_000, Decimal(1), Decimal(1), Decimal(2)),
+    Ticket(-16_000, Decimal("0.92"), Decimal("1.08"), Decimal(1)),
+    Ticket(-4_000, Decimal(1), Decimal(1), Decimal(0)),
+    Ticket(8_000, Decimal(1), Decimal(1), Decimal(1)),
 )
 
 
@@ -169,11 +169,11 @@ class _Run:
                 self.legs.append(held)
         self._round(self.protocol.chain.timestamp + MINUTE, self.price)
         for held in self.legs:
-            told = self.market.execute(held.position, sender=self.keeper)
-            if not isinstance(told, Opened):
-                raise DriveError(f"{held.label} was not opened: {told}")
-            held.fill = told.entry
-            self.console.print(f"  {held.label}: {told}", markup=False, highlight=False)
+            event = self.market.execute(held.position, sender=self.keeper)
+            if not isinstance(event, Opened):
+                raise DriveError(f"{held.label} was not opened: {event}")
+            held.fill = event.entry
+            self.console.print(f"  {held.label}: {event}", markup=False, highlight=False)
         self.sigma = to_decimal(self.market.instrument.call.volatilityAt(self.protocol.chain.timestamp), PRICE_DECIMALS)
 
     def _strike(self, part: Decimal) -> Decimal:
@@ -204,9 +204,9 @@ class _Run:
         self.console.print(f"  settlement price {fixed}: six rounds of the last half hour", highlight=False)
         alive = [held for held in self.legs if held.status == "open"]
         payoffs = {held.id: held.series.payoff(self.price) for held in alive}
-        for told in self.market.settle([held.position for held in alive], sender=self.keeper):
-            if isinstance(told, Exited):
-                self._book(told)
+        for event in self.market.settle([held.position for held in alive], sender=self.keeper):
+            if isinstance(event, Exited):
+                self._book(event)
         for held in alive:
             if held.status != "settled":
                 self._fail(f"{held.label} was not settled")
@@ -249,7 +249,7 @@ class _Run:
 
     def _round(self, time: int, price: Decimal) -> None:
         self.protocol.chain.set_time(time)
-        self.protocol.tell(price)
+        self.protocol.push_price(price)
         self.price = price
         self.market.keep(sender=self.keeper)
         self._note()
@@ -258,11 +258,11 @@ class _Run:
         """A point of every curve."""
         now, pool = self.protocol.chain.timestamp, self.market.pool
         self.outcome.rounds += 1
-        self.prices.append((now, int(self.price * WAD)))
+        self.prices.append((now, int(self.price * ONE)))
         committed, idle = pool.liquidity
         self.reserved.append((now, int(committed * UNIT)))
         self.idle.append((now, int(idle * UNIT)))
-        worth = pool.contract.call.worth(int(self.price * WAD), now)
+        worth = pool.contract.call.worth(int(self.price * ONE), now)
         self.worth.append((now, worth))
 
     def _keep(self) -> None:
@@ -271,7 +271,7 @@ class _Run:
             sick, now = [], self.protocol.chain.timestamp
             alive = {held.position.address: held for held in self.legs if held.status == "open"}
             scan = self.market.need_lens().call.healthOf
-            for health in scan(self.market.address, list(alive), int(self.price * WAD), now):
+            for health in scan(self.market.address, list(alive), int(self.price * ONE), now):
                 held = alive[health.position]
                 held.equities.append((now, health.equity))
                 if health.equity < health.maintenance:
@@ -280,8 +280,8 @@ class _Run:
                 return
             others = [held for held in self.legs if held not in sick]
             before = [self._holding(held) for held in others]
-            for told in self.market.liquidate([held.position for held in sick], sender=self.keeper):
-                self._book(told)
+            for event in self.market.liquidate([held.position for held in sick], sender=self.keeper):
+                self._book(event)
             self._compare(sick, others, before)
         self._fail(f"still unhealthy after liquidation: {', '.join(held.label for held in sick)}")
 
@@ -302,21 +302,21 @@ class _Run:
         balance = int(self.market.token.balance(held.position) * UNIT)
         return balance, written.margin, written.reserve, written.size, int(written.status)
 
-    def _book(self, told: Exited) -> None:
+    def _book(self, event: Exited) -> None:
         """Writes down what ended, wholly or in part."""
-        held = next(held for held in self.legs if held.position.address == told.position)
-        held.got += told.to_trader
-        name, now = ENDS[told.kind].lower(), self.protocol.chain.timestamp
+        held = next(held for held in self.legs if held.position.address == event.position)
+        held.got += event.to_trader
+        name, now = ENDS[event.kind].lower(), self.protocol.chain.timestamp
         whole = held.position.is_over
-        if told.kind == ExitKind.LIQUIDATION:
+        if event.kind == ExitKind.LIQUIDATION:
             self.outcome.liquidations += 1
             self.outcome.partial += not whole
             held.cuts += not whole
             mark = f"{held.label}{'' if whole else ', in part'}"
-            self.liquidations.append((now, int(self.price * WAD), mark))
+            self.liquidations.append((now, int(self.price * ONE), mark))
         if whole:
             held.status, held.end = name, (now, name)
-        self.console.print(f"  {held.label}: {told}", markup=False, highlight=False)
+        self.console.print(f"  {held.label}: {event}", markup=False, highlight=False)
 
     def _fail(self, what: str) -> None:
         self.outcome.failures.append(what)

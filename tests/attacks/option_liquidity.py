@@ -68,7 +68,7 @@ class Attacker:
         receipt = self.world.market.send.requestOpen(
             self.account, [leg], STRIKE * 99 * 10**16, STRIKE * 101 * 10**16, sender=self.account
         )
-        (position,) = [event.args.position for event in receipt.events_of("OpenRequested")]
+        position = receipt.event("OpenRequested").args.position
         assert self.world.market.send.execute(position, self.world.tick(), sender=self.account).events_of("Opened")
         self.positions.append(position)
 

@@ -15,7 +15,7 @@ from itertools import product
 from typing import NamedTuple
 
 from bulkhead.chain import Revert
-from bulkhead.protocol.config import ONE
+from bulkhead.model.libraries.position_math import ONE
 from tests.attacks.oracle_search_world import BLOCK, LATE, LIQUIDITY, PRICE, UNIT, SearchWorld, Variant
 from tests.uniswap import MAX
 
@@ -315,7 +315,7 @@ class Attacker:
         with suppress(Revert):
             mint = (*terms, *limits, 0, 0, self.account, MAX)
             receipt = world.exchange.manager.send.mint(mint, sender=self.account)
-            number, liquidity = receipt.events_of("IncreaseLiquidity")[0].args[:2]
+            number, liquidity = receipt.event("IncreaseLiquidity").args[:2]
             self._liquidity[number] = act.block + act.way // 3, liquidity
 
     def _withdraw(self, block: int) -> None:

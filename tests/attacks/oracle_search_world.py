@@ -16,11 +16,12 @@ from math import floor, log
 from typing import Any
 
 from bulkhead.chain import ZERO, Contract, Receipt, Revert, RevmChain
+from bulkhead.model.libraries.position_math import ONE
 from bulkhead.model.oracles.oracle import encode_proof
 from bulkhead.model.oracles.oracle_settings import Composition
 from bulkhead.model.oracles.source import Kind
 from bulkhead.protocol import Deployment, MarketTerms, PerpetualTerms, VolatilityTerms
-from bulkhead.protocol.config import ONE, source, text32
+from bulkhead.protocol.config import source, text32
 from tests.uniswap import MAX, Uniswap
 from tests.unit.margin.volatility_world import STEEP
 

@@ -82,7 +82,7 @@ def test_a_failed_order_leaves_nothing_to_who_entered_meanwhile(world: World) ->
     before = world.balance(attacker.address)
     leg = world.leg(400 * ONE, 100_000, 400_000)
     receipt = attacker.run((market, market.encode.requestOpen(attacker.address, [leg], 1, PRICE)))
-    order = receipt.events_of("OpenRequested")[0].args.position
+    order = receipt.event("OpenRequested").args.position
     attacker.run((pool, pool.encode.deposit(LOAN * unit, attacker.address)))
     assert world.execute(order, world.price(PRICE + ONE)).events_of("OrderVoided")
     shares = pool.call.balanceOf(attacker.address)

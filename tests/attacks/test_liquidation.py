@@ -24,7 +24,7 @@ def test_every_unhealthy_position_is_liquidated(world: World, size: int, beyond:
     world.walk_to(target // TICK * TICK)
     before = market.call.positionOf(position)
     untouched = market.call.positionOf(neighbour), world.balance(neighbour)
-    (exit_,) = (e.args for e in market.send.liquidate([position], sender=world.stranger).events_of("Exited"))
+    exit_ = market.send.liquidate([position], sender=world.stranger).event("Exited").args
     after = market.call.positionOf(position)
     assert abs(after.size) < abs(before.size)
     assert exit_.toKeeper >= FLAT * world.unit
@@ -43,7 +43,7 @@ def test_a_keeper_is_paid_for_work_only(world: World) -> None:
         market.send.liquidate(batch, sender=world.keeper)
     assert world.balance(world.keeper) == before
     world.walk_to(boundary(world, position) // TICK * TICK - TICK)
-    (paid,) = (e.args for e in market.send.liquidate([position] * 3, sender=world.keeper).events_of("Exited"))
+    paid = market.send.liquidate([position] * 3, sender=world.keeper).event("Exited").args
     assert world.balance(world.keeper) - before == paid.toKeeper
     assert not market.send.liquidate([position] * 3, sender=world.keeper).events_of("Exited")
 
@@ -93,7 +93,7 @@ def test_a_part_that_closes_leaves_margin_enough_for_the_flat_fee(world: World) 
     name, _ = refused(market.send.requestClose, position, almost, 0, 0, MAX, sender=world.trader)
     assert name == "MarginBelowMinimum"
     world.walk_to(1_700 * ONE)
-    (exit_,) = (e.args for e in market.send.liquidate([position], sender=world.keeper).events_of("Exited"))
+    exit_ = market.send.liquidate([position], sender=world.keeper).event("Exited").args
     assert exit_.toKeeper >= FLAT * world.unit
 
 

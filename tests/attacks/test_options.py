@@ -55,7 +55,7 @@ def test_row_4_an_expiry_that_nobody_prepared_is_fixed_all_the_same(world: Optio
     for sample in samples:
         world.tick(1_900, after=sample.time + MINUTE - world.now)
     assert world.fix(EXPIRY) == ()
-    (exit_,) = world.settle(short).events_of("Exited")
+    exit_ = world.settle(short).event("Exited")
     assert exit_.args.mark == 100 * ONE and world.balance(short) == 0
 
 
@@ -72,7 +72,7 @@ def test_row_5_a_batch_equals_the_sum_of_its_single_calls(world: OptionsWorld) -
     single = {}
     with world.chain.isolated():
         for position in positions:
-            (exit_,) = world.settle(position).events_of("Exited")
+            exit_ = world.settle(position).event("Exited")
             single[position] = exit_.args.toTrader, exit_.args.toPool, exit_.args.toKeeper
         paid = world.balance(world.trader), world.balance(world.pool.address), world.balance(world.keeper)
     rng = random.Random(3)

@@ -52,7 +52,7 @@ def test_dust_in_settlement_hides_no_position_from_its_liquidation() -> None:
     assert [found.position for found in lens.call.healthOf(world.market.address, both, index, time)] == [sick]
     needed, data = adapter.call.checkUpkeep(encode([CHECK], [(both, 0, 0)]))
     assert needed and decoded(bytes(data)) == ({}, [sick])
-    (exited,) = adapter.send.performUpkeep(data, sender=world.other).events_of("Exited")
+    exited = adapter.send.performUpkeep(data, sender=world.other).event("Exited")
     assert exited.args.position == sick
     state = lens.call.stateOf(world.market.address, world.contract.address, dust)
     assert state.index == index and (state.equity, state.maintenance) == (0, 0)

@@ -128,7 +128,7 @@ def test_row_2_in_the_midst_of_a_trade_the_price_is_what_it_was(stage: Stage) ->
     stage.pool.token1.send.mint(stage.attacker.address, 2**120)
     receipt = stage.attacker.send.trade(stage.pool.address, False, 2**119, root_at(tick + 30_000), tells)
     stage.pool.seen()
-    assert receipt.events_of("Swap")[0].args.tick >= tick + 29_999
+    assert receipt.event("Swap").args.tick >= tick + 29_999
     assert [(event.args.shown, event.args.index) for event in receipt.events_of("Told")] == before
 
 
@@ -201,7 +201,7 @@ def test_row_13_borrowed_liquidity_does_not_deepen_the_pool(stage: Stage, feed: 
         for token, amount in zip((pool.token0, pool.token1), amounts, strict=True):
             token.send.mint(stage.attacker.address, amount)
         receipt = stage.attacker.send.run([mint])
-        number, liquidity = receipt.events_of("IncreaseLiquidity")[0].args[:2]
+        number, liquidity = receipt.event("IncreaseLiquidity").args[:2]
     out = (
         (manager.address, manager.encode.decreaseLiquidity((number, liquidity, 0, 0, MAX))),
         (manager.address, manager.encode.collect((number, stage.attacker.address, 2**128 - 1, 2**128 - 1))),

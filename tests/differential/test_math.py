@@ -18,7 +18,7 @@ from bulkhead.chain import Contract, RevmChain
 from bulkhead.model.interfaces.market import Order, OrderKind, Position, Status
 from bulkhead.model.libraries import bands, book, position_math, position_store
 from bulkhead.model.libraries.book import Carry, Series, Side
-from bulkhead.model.libraries.position_math import LOT
+from bulkhead.model.libraries.position_math import LOT, ONE
 from bulkhead.protocol.config import camel
 from tests.differential.answers import answer_of, plain
 
@@ -42,7 +42,6 @@ def below(limit: int) -> Words:
     return st.integers(0, limit)
 
 
-ONE = 10**18
 NOW = 1_800_000_000
 TOKENS, SIZES, PRICES, RATES = uint(88), uint(63).map(LOT.__mul__), uint(112), uint(64)
 INDEX, UNITS = uint(128), st.sampled_from([10**18, 10**28, 10**30, 10**36])

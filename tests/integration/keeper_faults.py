@@ -36,8 +36,9 @@ from bulkhead.chain import AnvilChain, ChainError, Contract, Web3Chain
 from bulkhead.keeper import Keeper, Settings
 from bulkhead.keeper.follower import Follower
 from bulkhead.model.interfaces.market import ExitKind
+from bulkhead.model.libraries.position_math import ONE
 from bulkhead.protocol import Deployment, Market, OracleTerms
-from bulkhead.protocol.config import ONE, source
+from bulkhead.protocol.config import source
 from tests.integration.wire import Wire
 
 FILE = Path(__file__).parents[2] / "benchmarks" / "keeper_faults.json"

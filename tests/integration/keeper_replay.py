@@ -35,8 +35,8 @@ from bulkhead.chain import AnvilChain, Contract, Web3Chain
 from bulkhead.invariants import State, broken
 from bulkhead.keeper import Keeper, Settings
 from bulkhead.keeper.follower import Follower
+from bulkhead.keeper.state_reader import series_of
 from bulkhead.keeper.terms import Terms
-from bulkhead.keeper.view import series_of
 from bulkhead.model.instruments.perpetual import Perpetual
 from bulkhead.model.interfaces.market import ExitKind, OrderKind, Position
 from bulkhead.model.market import Market as Twin

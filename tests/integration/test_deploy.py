@@ -331,7 +331,7 @@ WRONG = {
     "nowhere": "no network 'nowhere' is shipped",
     "sepolia": "no node for sepolia: put its URL into $SEPOLIA_RPC_URL, or give --rpc URL",
     "local --config absent.toml": "absent.toml cannot be read: No such file or directory",
-    "local --port 0": "--port is 0, it has to be between 1 and 65535",
+    "local --port 0": "--port must be 1 to 65535, not 0",
     "sepolia --port 8545": "--port is for a local node that is started here: leave it out",
     "local --network ethereum:local --rpc http://127.0.0.1:1": "--network and --rpc both name a node: give one",
     "local --account me --keyfile key.json": "--account and --keyfile both name a deployer: give one",
@@ -362,7 +362,7 @@ def test_terms_that_the_factory_refuses(capsys: pytest.CaptureFixture[str]) -> N
     Path("mine.toml").write_text(text + "\n[terms]\ntime_to_live = 3000\n")
     assert main(["deploy", "local", "--config", "mine.toml"]) == 2
     error = capsys.readouterr().err
-    assert error == "bulkhead: ETH market: time_to_live is 3000, it has to be at least 3613\n"
+    assert error == "bulkhead: ETH market: The market's time_to_live must be at least 3613, not 3000.\n"
 
 
 def test_a_dead_node_a_taken_port_and_another_chain(anvil: AnvilChain, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,12 +12,12 @@ from rich.console import Console
 
 from bulkhead.chain import RevmChain
 from bulkhead.cli import main, parser
+from bulkhead.model.libraries.position_math import ONE
 from bulkhead.scenario import ASSETS, built_in
 from bulkhead.scenario.drive import LEAD, Outcome, drive, schedule
 from bulkhead.scenario.paths import Candle
 from bulkhead.scenario.stage import HEARTBEAT, Holding, Position, Stage
 
-WAD = 10**18
 COVID = Path(__file__).parents[3] / "shared" / "data" / "eth_2020-03-covid.csv"
 
 
@@ -103,7 +103,7 @@ def test_measured_prices(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 @pytest.mark.parametrize("order", ["ohlc", "olhc"])
 def test_rounds_are_near_each_other_and_reach_every_price(order: Any) -> None:
-    path = [Candle(0, 100 * WAD, 300 * WAD, 10 * WAD, 50 * WAD), Candle(86_400, 50 * WAD, 50 * WAD, 1 * WAD, 2 * WAD)]
+    path = [Candle(0, 100 * ONE, 300 * ONE, 10 * ONE, 50 * ONE), Candle(86_400, 50 * ONE, 50 * ONE, 1 * ONE, 2 * ONE)]
     moments = schedule({"ETH": path}, order)
     prices = [moment.prices["ETH"] for moment in moments]
     assert all(abs(after - before) * 100 < 9 * before for before, after in pairwise(prices))
@@ -115,7 +115,7 @@ def test_rounds_are_near_each_other_and_reach_every_price(order: Any) -> None:
 
 def test_a_price_that_no_feed_can_tell() -> None:
     with pytest.raises(ValueError, match="a feed with 8 decimals"):
-        schedule({"ETH": [Candle(0, WAD, WAD, 1, WAD)]}, "olhc")
+        schedule({"ETH": [Candle(0, ONE, ONE, 1, ONE)]}, "olhc")
 
 
 def test_pictures_of_a_drive_leave_those_of_the_demo_alone() -> None:

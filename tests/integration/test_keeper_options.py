@@ -16,9 +16,9 @@ from bulkhead.chain import AnvilChain, Revert
 from bulkhead.chain.address import to_bytes
 from bulkhead.keeper import Done, Job, Keeper
 from bulkhead.keeper.frame import frame
+from bulkhead.keeper.market_snapshot import SnapshotReader
 from bulkhead.keeper.policy import TURN, Step
 from bulkhead.keeper.runner import RETRY
-from bulkhead.keeper.sight import Watch
 from bulkhead.protocol import OptionLeg, OptionTerms, Position, Status
 from bulkhead.protocol.local import LocalProtocol
 from bulkhead.protocol.option_market import OptionMarket
@@ -51,7 +51,7 @@ class Options:
     def round(self, time: int, keeper: Keeper | None = None) -> list[Done]:
         """One round of the feed at a time, and what the keeper makes of it."""
         self.chain.set_time(time)
-        self.protocol.tell(self.price)
+        self.protocol.push_price(self.price)
         return [] if keeper is None else keeper.once()
 
     def move(self, price: int, keeper: Keeper) -> list[Done]:
@@ -196,19 +196,19 @@ def test_the_monitor_sees_options_also_while_they_stand_still(options: Options, 
     options.run(options.start + 2 * HOUR + MINUTE, keeper)
     put, call = options.sell(-10, keeper)
     options.move(1_900, keeper)
-    watch = Watch(options.market, keeper.terms, 0, keeper.sender.address, tmp_path)
-    sight = watch.look(10)
-    assert [row.vault for row in sight.nearest] == [put.address, call.address]
-    for row in sight.nearest:
+    reader = SnapshotReader(options.market, keeper.terms, 0, keeper.sender.address, tmp_path)
+    snapshot = reader.read(10)
+    assert [row.vault for row in snapshot.nearest] == [put.address, call.address]
+    for row in snapshot.nearest:
         health = options.market.position(row.vault).health()
         assert (row.equity, row.maintenance) == (int(health.equity * 10**6), int(health.maintenance * 10**6))
         assert row.distance > 0
-    assert (sight.open, sight.long, sight.short, sight.broken) == (2, 0, 20 * 10**18, [])
+    assert (snapshot.open, snapshot.long, snapshot.short, snapshot.broken) == (2, 0, 20 * 10**18, [])
     options.move(2_000, keeper)
     options.run(options.expiry - WINDOW + 6 * MINUTE, keeper)
-    sight = watch.look(10)
-    assert (sight.open, sight.nearest, sight.broken, sight.refusal) == (2, [], [], None)
+    snapshot = reader.read(10)
+    assert (snapshot.open, snapshot.nearest, snapshot.broken, snapshot.refusal) == (2, [], [], None)
     console = Console(width=120, record=True, file=StringIO())
-    console.print(frame(sight))
+    console.print(frame(snapshot))
     assert "2 open positions" in console.export_text()
     assert options.keeper().once() == []  # a first scan, too

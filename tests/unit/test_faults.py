@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from tools.faults import hunt
+from tools.faults import __main__ as faults
+from tools.faults import hunt, plugin
 from tools.faults.__main__ import LIST, Fault
 from tools.faults.planting import ROOT, FaultInvalid, named, read_list
 
@@ -56,3 +59,28 @@ def test_a_fault_that_is_not_there_is_refused() -> None:
     assert named(subtle, []) == subtle and named(subtle, [subtle[1].name]) == subtle[1:2]
     with pytest.raises(FaultInvalid, match="no fault is named absent"):
         named(subtle, ["absent"])
+
+
+def test_a_sound_run_that_fails_names_the_test_and_its_message(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The plugin keeps the first line of each message."""
+    seen: dict[str, dict[str, str]] = {"caught": {}, "broken": {}}
+    monkeypatch.setattr(plugin, "_seen", seen)
+    for name, error in (("test_sum", AssertionError("2 is not 3\nbut nearly")), ("test_end", IndexError("no end"))):
+        call = pytest.CallInfo.from_call(partial(fail_with, error), "call")
+        hook = plugin.pytest_runtest_makereport(SimpleNamespace(nodeid=name), call)
+        next(hook)
+        with pytest.raises(StopIteration):
+            hook.send(None)
+    sound = faults.Outcome(**seen, seconds=0.0)
+    monkeypatch.setattr(faults, "run_on_copy", lambda *_: sound)
+    monkeypatch.setattr("sys.argv", ["faults"])
+    assert faults.main() == 1
+    first, *failures = capsys.readouterr().err.splitlines()
+    assert first.startswith("The tests fail without any fault, see ")
+    assert failures == ["  test_sum: AssertionError: 2 is not 3", "  test_end: IndexError: no end"]
+
+
+def fail_with(error: Exception) -> None:
+    raise error

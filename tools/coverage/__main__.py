@@ -12,9 +12,10 @@ import sys
 from rich.console import Console
 
 from bulkhead import build
+from tools.argued import ArgumentInvalid, read_argued
 from tools.coverage.instrument import NotUnderstood
 from tools.coverage.instrumented import COPY, MARKS, use_copy, write_copy
-from tools.coverage.report import EXCEPTIONS, ExceptionsInvalid, Report, read_exceptions
+from tools.coverage.report import EXCEPTIONS, Argued, Report
 
 RESULT = build.ROOT / "benchmarks" / "coverage.json"
 
@@ -32,12 +33,12 @@ PYTEST += [f"--deselect={WORST}", "tests"]
 
 def main() -> int:
     try:
-        exceptions = read_exceptions(EXCEPTIONS)
+        exceptions = read_argued(EXCEPTIONS, "untaken", Argued)
         outcomes = write_copy(COPY)
         use_copy(COPY)
         with contextlib.redirect_stderr(io.StringIO()):  # warnings of sizes, and of `view` that could be `pure`
             build.build()
-    except (build.BuildError, ExceptionsInvalid, NotUnderstood) as error:
+    except (build.BuildError, ArgumentInvalid, NotUnderstood) as error:
         print(error, file=sys.stderr)
         return 1
 

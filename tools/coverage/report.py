@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +11,6 @@ from rich.table import Table
 from tools.coverage.instrument import Outcome
 
 EXCEPTIONS = Path(__file__).with_name("exceptions.toml")
-
-
-class ExceptionsInvalid(Exception):
-    """The file of exceptions cannot be used; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -34,20 +29,6 @@ class Argued:
 
     def __str__(self) -> str:
         return f"{self.file} {self.function}: {self.source}: {self.result}"
-
-
-def read_exceptions(file: Path) -> list[Argued]:
-    """The `[[untaken]]` entries of a TOML file. Raises ExceptionsInvalid."""
-    try:
-        entries = [Argued(**entry) for entry in tomllib.loads(file.read_text()).get("untaken", [])]
-    except (TypeError, tomllib.TOMLDecodeError) as error:
-        raise ExceptionsInvalid(
-            f"{file}: each [[untaken]] has file, function, source, result and why ({error})"
-        ) from None
-    for entry in entries:
-        if not entry.why.strip():
-            raise ExceptionsInvalid(f"{file}: say why nothing can bring this about: {entry}")
-    return entries
 
 
 class Report:

@@ -34,11 +34,21 @@ class Fault(Change):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How many tests saw something wrong in a copy, and what is to be said if none did."""
+    """What tests saw in a copy: by their ids the messages of those that caught something, and of those that broke.
 
-    caught: int
+    `problem` says why there is no result at all.
+    """
+
+    caught: dict[str, str]
+    broken: dict[str, str]
     seconds: float
     problem: str = ""
+
+    @property
+    def failures(self) -> list[str]:
+        """What is wrong, a line each."""
+        problem = [self.problem] if self.problem else []
+        return problem + [f"{test}: {message}" for test, message in (self.caught | self.broken).items()]
 
 
 def run_on_copy(name: str, change: Change | None, tests: list[str]) -> Outcome:
@@ -49,10 +59,8 @@ def run_on_copy(name: str, change: Change | None, tests: list[str]) -> Outcome:
     (folder / "output.txt").write_text(run.stdout + run.stderr)
     seconds = time.monotonic() - began
     if run.returncode not in (0, 1):
-        return Outcome(0, seconds, f"no result, see {folder / 'output.txt'}")
-    seen = json.loads((folder / RESULT).read_text())
-    broken = f"{len(seen['broken'])} tests broke" if seen["broken"] else ""
-    return Outcome(len(seen["caught"]), seconds, broken)
+        return Outcome({}, {}, seconds, f"no result, see {folder / 'output.txt'}")
+    return Outcome(**json.loads((folder / RESULT).read_text()), seconds=seconds)
 
 
 def run(faults: list[Fault]) -> dict[str, Outcome]:
@@ -69,8 +77,9 @@ def run(faults: list[Fault]) -> dict[str, Outcome]:
 
 def _verdict(outcome: Outcome) -> str:
     if outcome.caught:
-        return f"caught by {outcome.caught}"
-    return f"SURVIVES, {outcome.problem}" if outcome.problem else "SURVIVES"
+        return f"caught by {len(outcome.caught)}"
+    broke = f"{len(outcome.broken)} tests broke" if outcome.broken else ""
+    return ", ".join(filter(None, ("SURVIVES", outcome.problem, broke)))
 
 
 def _table(faults: list[Fault], outcomes: dict[str, Outcome]) -> Table:
@@ -91,8 +100,9 @@ def main() -> int:
         return 1
 
     sound = run_on_copy(SOUND, None, sorted({test for fault in chosen for test in fault.tests}))
-    if sound.problem or sound.caught:
-        print(f"The tests fail without any fault: see {COPIES / SOUND / 'output.txt'}", file=sys.stderr)
+    if sound.failures:
+        print(f"The tests fail without any fault, see {COPIES / SOUND / 'output.txt'}:", file=sys.stderr)
+        print(*(f"  {failure}" for failure in sound.failures), sep="\n", file=sys.stderr)
         return 1
     outcomes = run(chosen)
     Console().print(_table(chosen, outcomes))

@@ -22,7 +22,8 @@ COPY = "BULKHEAD_FAULT"
 RESULT = "result.json"
 SEES = (AssertionError, pytest.fail.Exception, ChainError)
 
-_seen: dict[str, list[str]] = {"caught": [], "broken": []}
+#: Messages by the test's id.
+_seen: dict[str, dict[str, str]] = {"caught": {}, "broken": {}}
 
 
 def saw(error: BaseException) -> bool:
@@ -46,7 +47,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     report: pytest.TestReport = yield
     if call.excinfo is not None:
         caught = call.when == "call" and saw(call.excinfo.value)
-        _seen["caught" if caught else "broken"].append(item.nodeid)
+        _seen["caught" if caught else "broken"][item.nodeid] = call.excinfo.exconly().partition("\n")[0]
     return report
 
 

@@ -14,6 +14,7 @@ import pytest
 from rich.console import Console
 
 from bulkhead import build
+from tools.argued import ArgumentInvalid, read_argued
 from tools.coverage.__main__ import ELSEWHERE, WORST
 from tools.coverage.plugin import lift_limits
 from tools.mutation import switch
@@ -21,7 +22,7 @@ from tools.mutation.choice import Mistake, compiled, find, sample
 from tools.mutation.fuzz import no_histories, play_histories
 from tools.mutation.hunt import Hunt, Verdict
 from tools.mutation.mutants import Mutant
-from tools.mutation.report import EQUIVALENT, EquivalentsInvalid, Report, read_equivalents
+from tools.mutation.report import EQUIVALENT, Argued, Report
 
 RESULT = build.ROOT / "benchmarks" / "mutation.json"
 #: Tests of our own tools and of the model run no core, or the fuzzer, which is asked anyway.
@@ -65,7 +66,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=AT_ONCE, metavar="N", help=f"at a time (default: {AT_ONCE})")
     options = parser.parse_args()
     try:
-        argued = read_equivalents(EQUIVALENT)
+        argued = read_argued(EQUIVALENT, "equivalent", Argued)
         trees = build.ast()
         every = find([], trees)
         possible = find(options.files, trees)
@@ -74,7 +75,7 @@ def main() -> int:
         mutants = sample(possible, options.mutants, options.seed)
         print(f"{len(mutants)} of {len(possible)} possible mutants, chosen by seed {options.seed}", flush=True)
         mutants = compiled(mutants, trees)
-    except (build.BuildError, EquivalentsInvalid, Mistake) as error:
+    except (build.BuildError, ArgumentInvalid, Mistake) as error:
         print(error, file=sys.stderr)
         return 1
 

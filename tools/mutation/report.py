@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +17,6 @@ EQUIVALENT = Path(__file__).with_name("equivalent.toml")
 LEAST = 0.95
 DEMANDED = ("contracts/Market.sol", "contracts/Pool.sol", "contracts/PositionVault.sol")
 DEMANDED_FOLDERS = ("contracts/margin/", "contracts/libraries/")
-
-
-class EquivalentsInvalid(Exception):
-    """The file of equivalents cannot be used; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -41,20 +36,6 @@ class Argued:
 
     def __str__(self) -> str:
         return f"{self.file} {self.function}: {self.operator}: {self.source} -> {self.becomes or 'nothing'}"
-
-
-def read_equivalents(file: Path) -> list[Argued]:
-    """The `[[equivalent]]` entries of a TOML file. Raises EquivalentsInvalid."""
-    try:
-        entries = [Argued(**entry) for entry in tomllib.loads(file.read_text()).get("equivalent", [])]
-    except (TypeError, tomllib.TOMLDecodeError) as error:
-        raise EquivalentsInvalid(
-            f"{file}: each [[equivalent]] has file, function, operator, source, becomes and why ({error})"
-        ) from None
-    for entry in entries:
-        if not entry.why.strip():
-            raise EquivalentsInvalid(f"{file}: say why nothing can notice it: {entry}")
-    return entries
 
 
 class Report:

@@ -12,8 +12,8 @@ from typing import NamedTuple
 from bulkhead.model.integers import saturating_sub
 from bulkhead.model.libraries.elementary import exp_negative, ln_quotient, sqrt_years
 from bulkhead.model.libraries.normal_distribution import mills
+from bulkhead.model.libraries.position_math import ONE
 
-ONE = 10**18
 ONE_SQUARED = 10**36
 HALF_YEAR = 365 * 86_400 // 2
 #: Binary fractions have 96 digits.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-ONE = 10**27
+RAY = 10**27
 LN_2 = 693147180559945309417232121
 
 
@@ -13,12 +13,12 @@ def ln(a: int, b: int) -> int:
         a, b = b, a
     n = (a // b).bit_length() - 1
     b <<= n
-    term = (a - b) * ONE // (a + b)
-    square = term * term // ONE
+    term = (a - b) * RAY // (a + b)
+    square = term * term // RAY
     total, i = 0, 1
     while term != 0:
         total += term // i
-        term = term * square // ONE
+        term = term * square // RAY
         i += 2
     total = n * LN_2 + 2 * total
     return -total if negative else total

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bulkhead.model.libraries.elementary import exp_negative
+from bulkhead.model.libraries.position_math import ONE
 
-ONE = 10**18
 #: From here on nothing of the tail is left.
 FAR = 16 * ONE
 

@@ -7,12 +7,12 @@ from math import isqrt
 from bulkhead.model.integers import mul_div
 from bulkhead.model.interfaces.oracle import Block
 from bulkhead.model.libraries import tick_price
+from bulkhead.model.libraries.position_math import ONE
 from bulkhead.model.oracles import uniswap_source
 from bulkhead.model.oracles.errors import SettingInvalid
 from bulkhead.model.oracles.source import Kind, SourceConfig
 from bulkhead.model.oracles.uniswap_pool import UniswapPool
 
-ONE = 10**18
 ROOT_SCALE = 1 << 96
 _UINT128 = (1 << 128) - 1
 

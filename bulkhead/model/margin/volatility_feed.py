@@ -15,10 +15,9 @@ from bulkhead.model.interfaces.volatility_feed import (
     VolatilityState,
 )
 from bulkhead.model.libraries import exponential
-from bulkhead.model.libraries.logarithm import ONE as RAY
-from bulkhead.model.libraries.logarithm import ln
+from bulkhead.model.libraries.logarithm import RAY, ln
+from bulkhead.model.libraries.position_math import ONE
 
-ONE = 10**18
 YEAR = 365 * 86_400
 #: Fraction bits of a variance, and its largest value, just below 128.
 FRACTION, MAX_VARIANCE = 47, 2**54 - 1

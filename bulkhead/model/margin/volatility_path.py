@@ -15,9 +15,9 @@ from bulkhead.model.interfaces.volatility_path import (
     TurnDecided,
     TurnTooNear,
 )
+from bulkhead.model.libraries.position_math import ONE
 from bulkhead.model.oracles.errors import OracleEnded
 
-ONE = 10**18
 #: Of a volatility, as it is stored.
 UNIT = 10**12
 

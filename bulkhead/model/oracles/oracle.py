@@ -8,6 +8,7 @@ from itertools import zip_longest
 
 from bulkhead.model.errors import ModelError
 from bulkhead.model.interfaces.oracle import Block
+from bulkhead.model.libraries.position_math import ONE
 from bulkhead.model.oracles import any_source, chainlink_source, pyth_source
 from bulkhead.model.oracles.any_source import Way
 from bulkhead.model.oracles.errors import (
@@ -23,7 +24,7 @@ from bulkhead.model.oracles.errors import (
     ProofInvalid,
     QuorumNotShown,
 )
-from bulkhead.model.oracles.oracle_settings import ONE, Composition, OracleSettings
+from bulkhead.model.oracles.oracle_settings import Composition, OracleSettings
 from bulkhead.model.oracles.pyth import Update
 from bulkhead.model.oracles.source import Kind, Round, Walk
 

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+from bulkhead.model.libraries.position_math import ONE
 from bulkhead.model.oracles.errors import CannotBePrimary, SettingInvalid
 from bulkhead.model.oracles.feed import FeedProxy
 from bulkhead.model.oracles.source import Kind, SourceConfig
-
-ONE = 10**18
 
 
 class Composition(IntEnum):

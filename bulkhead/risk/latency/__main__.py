@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 from rich.console import Console
 
+from bulkhead.arguments import refuse, whole
 from bulkhead.risk.latency import report
 from bulkhead.risk.latency.measure import Result, measure
 from bulkhead.risk.latency.report import Record
 from bulkhead.risk.latency.seconds import CALM, CRASH, Candles, World
 from bulkhead.risk.latency.sources import PYTH, Venue, primaries, push, venue
-from bulkhead.scenario import EVENTS, CandleFileError, built_in, read_csv
+from bulkhead.risk.study_parser import study_parser
+from bulkhead.scenario import EVENTS, built_in, read_csv
 
 DESCRIPTION = """\
 Simulates primaries second by second, and a trader who knows the true price before they do. Prints how long an order
@@ -41,15 +41,15 @@ ERRORS = (1.0, 2.0, 3.0, 5.0)
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; gives the exit code."""
-    options = _options(arguments)
-    if options.days < 20:
-        return _refuse(f"--days must be at least 20, not {options.days}.")
-    if options.lead < 0:
-        return _refuse(f"--lead must not be negative, not {options.lead}.")
+    parser = study_parser("bulkhead.risk.latency", DESCRIPTION, EXAMPLES)
+    add = parser.add_argument
+    add("--days", type=whole(20), default=40, metavar="N", help="of each world, of candles half as many (default: 40)")
+    add("--lead", type=whole(0), default=LEAD, metavar="S", help=f"seconds ahead, first tables (default: {LEAD})")
+    options = parser.parse_args(arguments)
     try:
         histories = [Candles(file.stem, read_csv(file)) for file in options.candles]
-    except (CandleFileError, ValueError) as error:
-        return _refuse(str(error))
+    except ValueError as error:  # CandleFileError is one
+        return refuse(error)
     histories = histories or [Candles(event, built_in(event, "ETH")) for event in EVENTS]
     begun = time.monotonic()
     shelf = primaries()
@@ -116,27 +116,6 @@ def _record(result: Result, world: World) -> Record:
     place = {"source": own.source.name, "shipped": list(own.shipped), "delay": own.delay, "lead": result.lead}
     place |= {"fees": own.open_fee + own.close_fee, "error": own.source.error, "world": world.name}
     return {**place, **result.summary()}
-
-
-def _options(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m bulkhead.risk.latency",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add("candles", nargs="*", type=Path, metavar="CSV", help="files of candles (default: our own three crashes of ETH)")
-    add("--days", type=int, default=40, metavar="N", help="of each world, half of it of candles (default: 40)")
-    add("--lead", type=int, default=LEAD, metavar="SECONDS", help=f"in the first tables (default: {LEAD})")
-    add("--seed", type=int, default=1, metavar="N", help="of all days (default: 1)")
-    add("--out", type=Path, default=Path("out"), metavar="FOLDER", help="for the files (default: out)")
-    return parser.parse_args(arguments)
-
-
-def _refuse(sentence: str) -> int:
-    print(f"latency: {sentence}", file=sys.stderr)
-    return 2
 
 
 if __name__ == "__main__":

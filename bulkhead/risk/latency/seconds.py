@@ -14,7 +14,8 @@ from functools import cache, cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from bulkhead.scenario.candles import WAD, Candle, interval
+from bulkhead.model.libraries.position_math import ONE
+from bulkhead.scenario.candles import Candle, interval
 
 Floats = NDArray[np.float64]
 
@@ -73,7 +74,7 @@ class Candles:
 
     def __post_init__(self) -> None:
         if not 1 < interval(self.candles) <= 3_600:
-            raise ValueError(f"{self.name}: candles of {interval(self.candles):,} s; at most an hour can be drawn")
+            raise ValueError(f"{self.name}: candles must be at most an hour long, not {interval(self.candles):,} s")
 
     @cached_property
     def _length(self) -> int:
@@ -88,7 +89,7 @@ class Candles:
         return path
 
     def _moves(self, candle: Candle, rng: np.random.Generator) -> Floats:
-        prices = np.log([price / WAD for price in (candle.open, candle.high, candle.low, candle.close)])
+        prices = np.log([price / ONE for price in (candle.open, candle.high, candle.low, candle.close)])
         begin, high, low, end = prices
         if high == low:
             return np.zeros(self._length)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
-from pathlib import Path
 
 from rich.console import Console
 
+from bulkhead.arguments import refuse, whole
 from bulkhead.risk.options import study_report as report
 from bulkhead.risk.options.histories import played
 from bulkhead.risk.options.quotes import Rule
 from bulkhead.risk.options.study import BAND, TENORS, Study, events, study
+from bulkhead.risk.study_parser import study_parser
 from bulkhead.scenario import read_csv
 
 DESCRIPTION = """\
@@ -26,22 +26,22 @@ with 2 for wrong arguments.
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; gives the exit code."""
-    options = _options(arguments)
-    if options.histories < 4:
-        return _refuse(f"--histories must be at least 4, not {options.histories}.")
+    parser = study_parser("bulkhead.risk.options", DESCRIPTION)
+    parser.add_argument("--histories", type=whole(4), default=48, metavar="N", help="of seven years (default: 48)")
+    options = parser.parse_args(arguments)
     try:
         candles = [(file.stem, read_csv(file)) for file in options.candles]
         happened = [(rows[0].time, played(rows)) for _, rows in candles]
     except ValueError as error:  # CandleFileError is one
-        return _refuse(str(error))
+        return refuse(error)
     begun = time.monotonic()
     rule = Rule()
     found = study(options.histories, options.seed, rule)
     real = events(happened, rule)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 170)
-    report.tell(found, console)
+    report.print_study(found, console)
     if real:
-        report.tell_events(real, rule.spread, len({begin for begin, _ in happened}), console)
+        report.print_events(real, rule.spread, len({begin for begin, _ in happened}), console)
     options.out.mkdir(parents=True, exist_ok=True)
     settings = {"seed": options.seed, "histories": options.histories, "candles": [name for name, _ in candles]}
     (options.out / "options_quotes.json").write_text(report.as_json(settings, found, real), encoding="utf-8")
@@ -68,25 +68,6 @@ def _verdict(found: Study) -> int:
     if not paying:
         print(f"At {spread:.0%} and deltas from {BAND} on no calendar and no spike earns anything in the mean.")
     return 1 if paying else 0
-
-
-def _options(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m bulkhead.risk.options",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add("candles", nargs="*", type=Path, metavar="CSV", help="hourly candles of your own, beside what is drawn")
-    add("--histories", type=int, default=48, metavar="N", help="of seven years (48)")
-    add("--seed", type=int, default=1, metavar="N", help="of all of them (1)")
-    add("--out", type=Path, default=Path("out"), metavar="FOLDER", help="for the files (out)")
-    return parser.parse_args(arguments)
-
-
-def _refuse(sentence: str) -> int:
-    print(f"option quotes: {sentence}", file=sys.stderr)
-    return 2
 
 
 if __name__ == "__main__":

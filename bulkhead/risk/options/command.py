@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import sys
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from bulkhead.arguments import fail, number, positive, refuse
 from bulkhead.keeper.command import RPC
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from bulkhead.risk.options.legs import Kind
 
 DAY = 86_400
+
+_part = number(float, lambda value: 0 <= value < 1, "a part from 0 to below 1")
 
 DESCRIPTION = f"""\
 Prices any set of options by the formula that an options market quotes by: mark, what the pool sells and buys at,
@@ -40,17 +42,17 @@ A leg is side:kind:strike or side:kind:strike:size.
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """The options."""
     command.add_argument("legs", nargs="+", metavar="LEG", help="side:kind:strike[:size], as in sell:put:1800:2")
-    command.add_argument("--spot", type=_positive, metavar="S", help="the index (2000)")
-    command.add_argument("--days", type=_positive, metavar="D", help="to expiry (7); of a market: at least (0)")
-    command.add_argument("--fast", type=_positive, metavar="V", help="fast volatility a year (0.6)")
-    command.add_argument("--slow", type=_positive, metavar="V", help="slow volatility, the mark's (0.6)")
+    command.add_argument("--spot", type=positive, metavar="S", help="the index (default: 2000)")
+    command.add_argument("--days", type=positive, metavar="D", help="to expiry (default: 7); of a market: at least (0)")
+    command.add_argument("--fast", type=positive, metavar="V", help="fast volatility a year (default: 0.6)")
+    command.add_argument("--slow", type=positive, metavar="V", help="slow volatility, the mark's (default: 0.6)")
     command.add_argument("--spread", type=_part, metavar="X", help="of the pool's quotes (default: what ships)")
-    command.add_argument("--cap", type=_positive, metavar="C", help="of calls, as part of the strike (1)")
+    command.add_argument("--cap", type=positive, metavar="C", help="of calls, as part of the strike (default: 1)")
     command.add_argument("--record", type=Path, metavar="FILE", help="what is not given is the market's of this record")
     command.add_argument("--market", metavar="NAME", help="which of the record (default: the only one of options)")
     command.add_argument("--rpc", metavar="URL", help=f"the node (default: ${RPC})")
     command.add_argument(
-        "--out", type=Path, default=Path("out/options"), metavar="DIR", help="for the pictures (out/options)"
+        "--out", type=Path, default=Path("out/options"), metavar="DIR", help="for the pictures (default: out/options)"
     )
 
 
@@ -87,11 +89,9 @@ def run(options: argparse.Namespace) -> int:
         usual = _usual(options.days) if options.record is None else _as_it_stands(_market(options), options.days, parts)
         options.out.mkdir(parents=True, exist_ok=True)
     except ChainError as error:
-        print("FAILED:", " ".join(str(error).split()), file=sys.stderr)
-        return 1
+        return fail(error)
     except (ValueError, LookupError, OSError) as error:
-        print(f"bulkhead: {error}", file=sys.stderr)
-        return 2
+        return refuse(error)
     said = {name: getattr(options, name) for name in ("spot", "fast", "slow", "spread", "cap")}
     *terms, cap, seconds = usual._replace(**{name: value for name, value in said.items() if value is not None})
     legs = [Leg(part.kind, part.strike, part.size, seconds, cap * part.strike) for part in parts]
@@ -142,23 +142,9 @@ def _part_of(text: str) -> Part:
     """Raises ValueError for what is no leg."""
     parts = text.split(":")
     if len(parts) not in (3, 4) or parts[0] not in ("buy", "sell") or parts[1] not in ("call", "put"):
-        raise ValueError(f"{text!r} is no leg: side:kind:strike[:size], as in sell:put:1800:2")
+        raise ValueError(f"a leg must be side:kind:strike[:size], as sell:put:1800:2, not {text!r}")
     try:
-        strike, size = (_positive(part) for part in (parts[2], parts[3] if len(parts) == 4 else "1"))
-    except (ValueError, argparse.ArgumentTypeError) as error:
-        raise ValueError(f"{text!r} is no leg: strike and size are numbers above zero") from error
+        strike, size = (positive(part) for part in (parts[2], parts[3] if len(parts) == 4 else "1"))
+    except argparse.ArgumentTypeError as error:
+        raise ValueError(f"strike and size of a leg must be numbers above 0, not as in {text!r}") from error
     return Part("call" if parts[1] == "call" else "put", strike, size if parts[0] == "buy" else -size)
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not (math.isfinite(value) and value > 0):
-        raise argparse.ArgumentTypeError(f"{text} is not above zero")
-    return value
-
-
-def _part(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a part from 0 to below 1")
-    return value

@@ -18,9 +18,10 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from bulkhead.model.libraries.position_math import ONE
 from bulkhead.risk.options.pricing import Floats
 from bulkhead.risk.volatility import HOUR, YEAR
-from bulkhead.scenario.candles import WAD, Candle, interval
+from bulkhead.scenario.candles import Candle, interval
 
 Ints: TypeAlias = NDArray[np.int64]
 
@@ -146,8 +147,8 @@ class Drawn(Histories):
 def played(candles: Sequence[Candle]) -> Histories:
     """One history of closing prices, hour by hour. Raises ValueError for candles of another length."""
     if interval(candles) != HOUR:
-        raise ValueError(f"candles of {interval(candles):,} s: hourly ones are needed")
-    return Histories(np.array([[candle.close / WAD] for candle in candles]))
+        raise ValueError(f"candles must be an hour long, not {interval(candles):,} s")
+    return Histories(np.array([[candle.close / ONE] for candle in candles]))
 
 
 def draw(count: int, hours: int, seed: int, climate: Climate = CLIMATE, warmup: int = 90 * DAY) -> Drawn:

@@ -30,7 +30,7 @@ KEPT = (0.1, 0.25)
 """Spreads that stand in the file with every strategy, beside the shipped one and 0."""
 
 
-def tell(found: Study, console: Console) -> None:
+def print_study(found: Study, console: Console) -> None:
     """All tables."""
     console.print(_facts(found), "")
     console.print(_needed(found), "")
@@ -45,7 +45,7 @@ def tell(found: Study, console: Console) -> None:
     console.print(_signals("One volatility both ways, no spread: best kind of each signal", calendar(found.naive)), "")
 
 
-def tell_events(table: Sequence[Earned], spread: float, count: int, console: Console) -> None:
+def print_events(table: Sequence[Earned], spread: float, count: int, console: Console) -> None:
     """What happened, at the spread that ships."""
     rows = [row for row in calendar(table) if row.spread == spread]
     console.print(_signals(f"Candles, {count} events, spread {spread:.0%}: best kind of each signal", rows), "")

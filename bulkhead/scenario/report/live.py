@@ -67,7 +67,7 @@ class LiveView:
         self, total: int, title: str, *, decimals: int = 18, every: int = 12, console: Console | None = None
     ) -> None:
         if every < 1:
-            raise ValueError(f"every is at least 1, not {every}")
+            raise ValueError(f"every must be at least 1, not {every}")
         self.total = total
         self.title = title
         self._decimals = decimals

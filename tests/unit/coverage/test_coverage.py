@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,7 +12,7 @@ from bulkhead.chain import Contract, Revert, RevmChain
 from tests.unit.small_project import project
 from tools.coverage.instrument import NotUnderstood, Outcome
 from tools.coverage.instrumented import marks, use_copy, write_copy
-from tools.coverage.report import Argued, ExceptionsInvalid, Report, read_exceptions
+from tools.coverage.report import Argued, Report
 
 TINY = """// SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
@@ -145,20 +144,3 @@ def test_a_branch_without_a_probe_is_refused(tmp_path: Path) -> None:
         pytest.raises(NotUnderstood, match=r"^contracts/Tiny.sol:2: .* use if$"),
     ):
         write_copy(tmp_path / "copy")
-
-
-ENTRY = {"file": "contracts/Tiny.sol", "function": "f", "source": "x", "result": "true", "why": "Because."}
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [({"why": " "}, "say why"), ({"why": None}, "missing"), ({"wy": "a"}, "unexpected")],
-)
-def test_exceptions_need_their_argument(tmp_path: Path, change: dict[str, Any], message: str) -> None:
-    file = tmp_path / "exceptions.toml"
-    entry = {name: value for name, value in (ENTRY | change).items() if value is not None}
-    file.write_text("[[untaken]]\n" + "".join(f'{name} = "{value}"\n' for name, value in entry.items()))
-    with pytest.raises(ExceptionsInvalid, match=message):
-        read_exceptions(file)
-    file.write_text("[[untaken]]\n" + "".join(f'{name} = "{value}"\n' for name, value in ENTRY.items()))
-    assert read_exceptions(file) == [Argued(**ENTRY)]

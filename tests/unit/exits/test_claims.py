@@ -44,7 +44,7 @@ def finish(world: World, kind: str, position: str, proof: bytes) -> tuple:
         receipt = market.send.closeAtReserve(position, sender=world.keeper)
     else:
         receipt = market.send.settle([position], sender=world.keeper)
-    (event,) = receipt.events_of("Exited")
+    event = receipt.event("Exited")
     return event.args
 
 
@@ -66,7 +66,7 @@ def test_a_blocked_trader(world: World, kind: str) -> None:
         market.send.claim(position, world.stranger, sender=world.stranger)
     assert (refused.value.name, refused.value.values) == ("NotTrader", (world.stranger, world.trader))
     for sender in (world.trader, world.stranger):
-        (claimed,) = market.send.claim(position, world.trader, sender=sender).events_of("Claimed")
+        claimed = market.send.claim(position, world.trader, sender=sender).event("Claimed")
         assert claimed.args == (position, world.trader, 0)  # refused again: nothing is lost, nothing is said to be paid
         assert market.call.claimable(position) == (exit_.toTrader, 0)
         assert world.balance(position) == exit_.toTrader
@@ -76,7 +76,7 @@ def test_a_blocked_trader(world: World, kind: str) -> None:
     assert (refused.value.name, refused.value.values) == ("Blocked", (world.other,))
     world.token.send.setBlocked(world.other, False)
     purses = Purses(world, world.trader, world.other, position)
-    (claimed,) = market.send.claim(position, world.other, sender=world.trader).events_of("Claimed")
+    claimed = market.send.claim(position, world.other, sender=world.trader).event("Claimed")
     assert claimed.args == (position, world.other, exit_.toTrader)
     assert purses.gained() == [0, exit_.toTrader, -exit_.toTrader]
     with pytest.raises(Revert) as refused:
@@ -168,7 +168,7 @@ def test_a_pool_that_cannot_pay_voids_an_opening(world: World) -> None:
     pool = world.perpetual.pool
     world.token.send.setBlocked(pool.address, True)
     purses = Purses(world, world.trader, pool.address)
-    (void,) = world.execute(position, proof).events_of("OrderVoided")
+    void = world.execute(position, proof).event("OrderVoided")
     keeper_fee = world.unit + 19 * world.unit * 48 // 3_900
     assert void.args == (position, 1, 6, 0, keeper_fee)
     assert purses.gained() == [2_000 * world.unit - keeper_fee, 0]
@@ -188,7 +188,7 @@ def test_who_is_due_nothing_is_not_paid_nothing(world: World) -> None:
     world.token.send.setBlocked(world.trader, True)
     world.walk_to(1_830 * ONE)
     liquidated = market.send.liquidate([position], sender=world.keeper)
-    assert liquidated.events_of("Exited")[0].args.toTrader == 0
+    assert liquidated.event("Exited").args.toTrader == 0
     assert not liquidated.events_of("PaymentKept")
     assert market.call.claimable(position) == (0, 0)
 

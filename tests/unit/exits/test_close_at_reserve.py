@@ -54,7 +54,7 @@ def test_one_tick_before_it_is_refused_and_at_it_paid_in_full(world: World, size
     )  # fmt: skip
     world.feed.push(line)
     purses = Purses(world, world.trader, pool, world.keeper, position)
-    (event,) = market.send.closeAtReserve(position, sender=world.keeper).events_of("Exited")
+    event = market.send.closeAtReserve(position, sender=world.keeper).event("Exited")
     floor, fee = world.unit, fee_up(CLOSE_FEE, size, line, unit)
     trader = p.margin + p.reserve - floor - fee
     assert event.args[1:] == (2, abs(size), line, line, trader, fee, floor)
@@ -148,7 +148,7 @@ def test_a_dated_call_at_its_cap(world: World) -> None:
     p = market.call.positionOf(position)
     assert (p.entry, p.reserve) == (502 * ONE, 4_980 * world.unit)
     world.walk_to(2_700 * ONE)
-    (event,) = market.send.closeAtReserve(position, sender=world.keeper).events_of("Exited")
+    event = market.send.closeAtReserve(position, sender=world.keeper).event("Exited")
     fee = fee_up(CLOSE_FEE, p.size, 2_700 * ONE, unit_of(world))
     assert event.args[1:] == (
         2, p.size, 2_700 * ONE, 1_000 * ONE, p.margin + p.reserve - world.unit - fee, fee, world.unit,

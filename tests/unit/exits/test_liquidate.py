@@ -305,7 +305,7 @@ def test_a_due_close_goes_first_until_its_time_to_live_is_over(world: World) -> 
     world.feed.push(line - 3 * ONE)
     assert liquidate(world, position) == []
     with world.chain.isolated():
-        (event,) = world.execute(position, first).events_of("Exited")
+        event = world.execute(position, first).event("Exited")
         assert (event.args.kind, event.args.index) == (0, line - TICK)
     world.wait(1)
     assert len(liquidate(world, position)) == 1
@@ -332,7 +332,7 @@ def test_a_close_takes_what_a_liquidation_left(world: World, few: bool) -> None:
     world.feed.push(index)
     assert len(liquidate(world, position)) == 1
     assert (market.call.positionOf(position).size, series_of(world.perpetual).sells) == (left, closing)
-    (event,) = world.execute(position, world.price(index)).events_of("Exited")
+    event = world.execute(position, world.price(index)).event("Exited")
     assert (event.args.kind, event.args.size) == (0, left)
     assert market.call.positionOf(position) == OVER
     series = series_of(world.perpetual)

@@ -70,7 +70,7 @@ def test_the_end_of_a_market(world: World) -> None:
         for p in [market.call.positionOf(position)]
     }
     world.wait(1_000_000)
-    (void,) = market.send.settle([pending], sender=world.keeper).events_of("OrderVoided")
+    void = market.send.settle([pending], sender=world.keeper).event("OrderVoided")
     assert void.args == (pending, 1, 8, 0, 20 * world.unit)  # the keeper fee has grown to its cap; no other
     for batch in ([short, long], [sunk], [closing, closing, pending, long]):
         for event in settle(world, world.perpetual, *batch):
@@ -102,7 +102,7 @@ def test_an_order_that_the_end_met_dies_by_anybodys_call(world: World, kind: int
         world.execute(position, proof)
     assert refused.value.name == "OracleEnded"
     purses = Purses(world, world.trader, world.keeper, pool.address)
-    (void,) = world.execute(position, b"").events_of("OrderVoided")
+    void = world.execute(position, b"").event("OrderVoided")
     cap = 20 * world.unit
     assert void.args == (position, kind, 8, 0, cap)
     assert purses.gained() == [p.margin - cap if kind == 1 else 0, cap, 0]
@@ -217,7 +217,7 @@ def test_an_expired_series_with_an_order_of_two_legs(world: World) -> None:
     assert (world.balance(long), world.balance(short)) == (0, 0)
     assert world.balance(pool.address) == held - sum(sums)
     # The order that came too late for its series dies by anybody's call, its trader pays no more than the fees.
-    (void,) = world.execute(late, b"", world.dated).events_of("OrderVoided")
+    void = world.execute(late, b"", world.dated).event("OrderVoided")
     assert void.args[:3] == (late, 1, 4)
     assert live_series(world.dated) == set()
     with pytest.raises(Revert) as refused:

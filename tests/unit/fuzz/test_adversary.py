@@ -205,5 +205,7 @@ def test_the_command_tells_the_best_and_fails_for_a_machine(
 
 @pytest.mark.parametrize("option", ["--times", "--workers"])
 def test_wrong_arguments_are_one_sentence(capsys: pytest.CaptureFixture[str], option: str) -> None:
-    assert main(["profit", option, "0"]) == 2
-    assert capsys.readouterr().err == f"bulkhead: {option} must be positive, not 0.\n"
+    with pytest.raises(SystemExit) as ended:
+        main(["profit", option, "0"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == f"bulkhead profit: {option} must be a whole number of at least 1, not 0\n"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -154,7 +156,6 @@ def test_a_file_that_is_no_history_is_refused(
     assert main(["fuzz", "--replay", str(path)]) == 2
     assert told in capsys.readouterr().err
     assert main(["fuzz", "--replay", str(tmp_path / "absent.json")]) == 2
-    assert main(["fuzz", "--workers", "0"]) == 2
 
 
 def in_this_process() -> Executor:
@@ -251,7 +252,6 @@ def test_a_worker_that_is_lost_fails_the_campaign(
         (["--world", "nowhere:World"], "There is no nowhere:World"),
         (["--world", "bulkhead.fuzz:Machine"], "is no subclass"),
         (["--cluster", "tcp://127.0.0.1:9"], "cluster"),
-        (["--calls", "0"], "--calls must be positive"),
     ],
 )
 def test_wrong_arguments_are_one_sentence(capsys: pytest.CaptureFixture[str], options: list[str], told: str) -> None:
@@ -268,3 +268,13 @@ def test_the_command_runs_a_campaign(tmp_path: Path) -> None:
     assert "seed 3, 2 workers" in done.stdout and "calls/s a core" in done.stdout
     assert "request_open" in done.stdout and not (tmp_path / "found").exists()
     assert Campaign.load(tmp_path / "campaign.json").total.calls >= 600
+
+
+def test_an_interruption_while_workers_start_is_one_line_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bulkhead.cli", "fuzz", "--workers", "2", "--out", str(tmp_path)]
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
+    assert process.stdout is not None and process.stdout.readline().startswith("seed ")
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to all of them
+    out, err = process.communicate(timeout=60)  # ends when the last of them has closed its end
+    assert (process.returncode, out, err) == (130, "", "bulkhead: interrupted\n")

@@ -24,7 +24,7 @@ from bulkhead.chain import AnvilChain
 from bulkhead.cli import main
 from bulkhead.keeper import Keeper, Settings
 from bulkhead.keeper.frame import CELLS, bar, frame
-from bulkhead.keeper.sight import Sight, Watch
+from bulkhead.keeper.market_snapshot import MarketSnapshot, SnapshotReader
 from bulkhead.keeper.terms import Terms
 from bulkhead.protocol import Position
 from bulkhead.protocol.local import LocalProtocol
@@ -67,15 +67,15 @@ def positions(protocol: LocalProtocol, keeper: Keeper) -> list[Position]:
     return made
 
 
-def look(protocol: LocalProtocol, keeper: Keeper | None, folder: Path, rows: int = 10) -> Sight:
+def look(protocol: LocalProtocol, keeper: Keeper | None, folder: Path, rows: int = 10) -> MarketSnapshot:
     market = protocol.market()
     me = None if keeper is None else keeper.sender.address
-    return Watch(market, Terms.of(market), 0, me, folder).look(rows)
+    return SnapshotReader(market, Terms.of(market), 0, me, folder).read(rows)
 
 
-def drawn(sight: Sight, coin: Decimal | None = None) -> str:
+def drawn(snapshot: MarketSnapshot, coin: Decimal | None = None) -> str:
     console = Console(width=120, record=True, file=StringIO())
-    console.print(frame(sight, coin))
+    console.print(frame(snapshot, coin))
     return console.export_text()
 
 
@@ -83,32 +83,32 @@ def test_the_nearest_come_first_with_the_contracts_own_numbers(
     protocol: LocalProtocol, keeper: Keeper, positions: list[Position], tmp_path: Path
 ) -> None:
     protocol.set_price(1_990)
-    sight = look(protocol, keeper, tmp_path)
+    snapshot = look(protocol, keeper, tmp_path)
     edges = {}
     for position in positions:
         low, high = position.healthy_range()
         edges[position.address] = float(1 - low / 1_990 if position.size > 0 else high / 1_990 - 1)
-    assert [row.vault for row in sight.nearest] == sorted(edges, key=lambda vault: edges[vault])
-    for row in sight.nearest:
+    assert [row.vault for row in snapshot.nearest] == sorted(edges, key=lambda vault: edges[vault])
+    for row in snapshot.nearest:
         health = protocol.market().position(row.vault).health()
         assert (row.equity, row.maintenance) == (int(health.equity * 10**6), int(health.maintenance * 10**6))
         assert abs(row.distance - edges[row.vault]) < 1e-6
-    assert (sight.open, sight.sick, sight.index, sight.refusal) == (4, 0, 1_990 * 10**18, None)
-    assert (sight.long, sight.short) == (3 * 10**18, 3 * 10**18)
+    assert (snapshot.open, snapshot.sick, snapshot.index, snapshot.refusal) == (4, 0, 1_990 * 10**18, None)
+    assert (snapshot.long, snapshot.short) == (3 * 10**18, 3 * 10**18)
     assert [row.vault for row in look(protocol, keeper, tmp_path, rows=2).nearest] == [
-        row.vault for row in sight.nearest[:2]
+        row.vault for row in snapshot.nearest[:2]
     ]
-    assert sight.broken == [] and sight.checked > 20
+    assert snapshot.broken == [] and snapshot.checked > 20
 
 
 def test_what_the_keeper_earned_and_spent_today(
     protocol: LocalProtocol, keeper: Keeper, positions: list[Position], tmp_path: Path
 ) -> None:
-    sight = look(protocol, keeper, tmp_path)
-    assert sight.own.earned == protocol.market().token.contract.call.balanceOf(keeper.sender.address) > 0
-    assert sight.own.spent == 10**18 - protocol.chain.balance(keeper.sender.address) > 0
-    profit = Decimal(sight.own.earned) / 10**6 - Decimal(sight.own.spent) / 10**18 * 2_000
-    assert f"{profit:,.2f} tokens" in drawn(sight, Decimal(2_000))
+    snapshot = look(protocol, keeper, tmp_path)
+    assert snapshot.own.earned == protocol.market().token.contract.call.balanceOf(keeper.sender.address) > 0
+    assert snapshot.own.spent == 10**18 - protocol.chain.balance(keeper.sender.address) > 0
+    profit = Decimal(snapshot.own.earned) / 10**6 - Decimal(snapshot.own.spent) / 10**18 * 2_000
+    assert f"{profit:,.2f} tokens" in drawn(snapshot, Decimal(2_000))
     for _ in range(25):  # tomorrow
         protocol.wait(3_500)
         protocol.set_price(2_000)
@@ -122,13 +122,13 @@ def test_orders_wait_and_prices_go_away(
 ) -> None:
     (position,) = [p for p, (size, _) in zip(positions, TERMS, strict=True) if size == -1]
     position.close()
-    sight = look(protocol, keeper, tmp_path)
-    assert [(order.vault, order.age, order.due) for order in sight.waiting] == [(position.address, 0, -12)]
+    snapshot = look(protocol, keeper, tmp_path)
+    assert [(order.vault, order.age, order.due) for order in snapshot.waiting] == [(position.address, 0, -12)]
     protocol.wait(3_700)
     protocol.market().oracle.check_outage()
-    sight = look(protocol, keeper, tmp_path)
-    assert sight.refusal == "PriceStale" and sight.at == 0 and sight.outage == protocol.chain.timestamp
-    text = drawn(sight)
+    snapshot = look(protocol, keeper, tmp_path)
+    assert snapshot.refusal == "PriceStale" and snapshot.at == 0 and snapshot.outage == protocol.chain.timestamp
+    text = drawn(snapshot)
     assert "PriceStale" in text and "outage" in text and "since" in text
 
 
@@ -136,10 +136,10 @@ def test_what_is_liquidatable_now_says_so(
     protocol: LocalProtocol, keeper: Keeper, positions: list[Position], tmp_path: Path
 ) -> None:
     protocol.set_price(1_800)
-    sight = look(protocol, keeper, tmp_path)
+    snapshot = look(protocol, keeper, tmp_path)
     sick = [p.address for p in positions if not p.health().healthy]
-    assert sick and [row.vault for row in sight.nearest[: len(sick)]] == sick and sight.sick == len(sick)
-    assert drawn(sight).count("now") == len(sick)
+    assert sick and [row.vault for row in snapshot.nearest[: len(sick)]] == sick and snapshot.sick == len(sick)
+    assert drawn(snapshot).count("now") == len(sick)
 
 
 def test_a_promise_that_is_broken_is_seen(
@@ -149,15 +149,15 @@ def test_a_promise_that_is_broken_is_seen(
     market, chain = protocol.market(), protocol.chain
     token = chain.contract(artifacts()["TokenMock"], market.token.address)
     token.send.transfer(protocol.provider, 10**6, sender=positions[0].address)
-    sight = look(protocol, keeper, tmp_path)
-    assert [one.split(":")[0] for one in sight.broken] == ["SAFE-1"] and positions[0].address in sight.broken[0]
+    snapshot = look(protocol, keeper, tmp_path)
+    assert [one.split(":")[0] for one in snapshot.broken] == ["SAFE-1"] and positions[0].address in snapshot.broken[0]
     pool, (committed, _) = market.pool.address, market.pool.contract.call.liquidity()
     word = chain.storage(pool, FUNDS)
     place = next(bits for bits in range(0, 256, 8) if word >> bits & (1 << 88) - 1 == committed)
     chain.set_storage(pool, FUNDS, word + (1 << place))
-    sight = look(protocol, keeper, tmp_path)
-    assert [one.split(":")[0] for one in sight.broken] == ["POOL-2", "SAFE-1"]
-    assert "2 of" in drawn(sight)
+    snapshot = look(protocol, keeper, tmp_path)
+    assert [one.split(":")[0] for one in snapshot.broken] == ["POOL-2", "SAFE-1"]
+    assert "2 of" in drawn(snapshot)
 
 
 @pytest.mark.parametrize(("equity", "full"), [(0, 0), (100, 0), (250, CELLS // 2), (400, CELLS), (10_000, CELLS)])

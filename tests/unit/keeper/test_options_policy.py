@@ -31,6 +31,7 @@ from bulkhead.model.integers import MAX_UINT256
 from bulkhead.model.interfaces.expiry_fixing import Sample
 from bulkhead.model.interfaces.market import Position, Status
 from bulkhead.model.libraries import position_math
+from bulkhead.model.libraries.position_math import ONE
 from tests.unit.keeper.test_ledger import flight
 from tests.unit.keeper.test_policy import ALL, NOW, QUIET, wanted
 
@@ -39,7 +40,6 @@ EXPIRY = NOW + 900
 TIMES = [EXPIRY - 1_800 + 300 * number for number in range(6)]
 UNTIL = EXPIRY + 7_200
 UNIT = 10**30
-ONE = 10**18
 
 
 def fixing(phases: list[int] | None = None, proven: tuple[int, ...] = (), until: int = UNTIL) -> Fixing:

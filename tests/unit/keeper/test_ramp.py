@@ -16,8 +16,8 @@ from bulkhead.keeper.bounds import Bounds
 from bulkhead.keeper.health import is_liquidatable
 from bulkhead.keeper.index import Index
 from bulkhead.keeper.ramp import Ramp, rate_of
+from bulkhead.keeper.state_reader import series_of
 from bulkhead.keeper.terms import Terms
-from bulkhead.keeper.view import series_of
 from bulkhead.model.interfaces.market import Position, Status
 from bulkhead.model.interfaces.volatility_feed import VolatilityState
 from bulkhead.model.libraries import book, exponential

@@ -75,10 +75,10 @@ def test_the_plan_names_its_steps(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ('kind = "volatility"', 'kind = "implied"', "kind is 'implied'; choose fixed, volatility"),
+        ('kind = "volatility"', 'kind = "implied"', "kind must be fixed or volatility, not 'implied'"),
         ("fast_time = 86400", "quick_time = 43200", "unknown key 'quick_time'"),
-        ("fast_time = 86400", "fast_time = 4.5", "fast_time has to be a whole number"),
-        ("initial_cap = 0.4", "initial_cap = 0.0000000000000000001", "more than 18 decimals"),
+        ("fast_time = 86400", "fast_time = 4.5", "fast_time must be a whole number"),
+        ("initial_cap = 0.4", "initial_cap = 0.0000000000000000001", "at most 18 decimals"),
         ("initial = 0.1", "initial_cap = 0.1", "unknown key 'initial_cap'"),
     ],
 )
@@ -96,5 +96,5 @@ def test_what_the_contracts_refuse(tmp_path: Path) -> None:
             0,
             None,
         )
-    with pytest.raises(ConfigError, match="ETH volatility: The slowTime of 432000"):
+    with pytest.raises(ConfigError, match="ETH volatility: The slow_time must be within its bounds, not 432000"):
         rehearse(network(tmp_path, LOCAL.replace("86400", "432000")), 31337, None, 0, None)

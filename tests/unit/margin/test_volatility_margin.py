@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from bulkhead.build import artifacts
 from bulkhead.chain import ZERO, Contract, Revert, RevmChain
 from bulkhead.model.interfaces.instrument import Snapshot
+from bulkhead.model.libraries.position_math import ONE
 from bulkhead.model.margin.volatility_margin import VolatilityMargin, VolatilityMarginTerms, VolatilityRate
 from bulkhead.protocol import VolatilityMarginRates
 from tests.differential.answers import answer_of, plain
 from tests.unit.margin.volatility_world import STEEP
 
-ONE = 10**18
 YEAR = 365 * 86_400
 PRICE = 2_000 * ONE
 SIZE = st.integers(0, 10**24)

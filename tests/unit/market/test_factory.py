@@ -17,7 +17,7 @@ def fresh(world: World, **changed: Any) -> dict[str, Any]:
 
 
 def test_a_fresh_configuration_is_good(world: World) -> None:
-    world.deployment.factory.send.createMarket(fresh(world))
+    assert world.deployment.factory.send.createMarket(fresh(world)).event("MarketCreated").args.config.delay == 13
 
 
 BOUNDS = [

@@ -60,7 +60,7 @@ def test_ten_series_are_live_at_most_and_places_become_free(world: World) -> Non
     no("SeriesNotOpen", (2**24 - 1, world.chain.timestamp), ask, world, market, 2**24 - 1)
 
     # So it is where an order comes to nothing; and one that was live before is live again.
-    (void,) = world.execute(late, world.price(LOW - ONE, after=4_000), market).events_of("OrderVoided")
+    void = world.execute(late, world.price(LOW - ONE, after=4_000), market).event("OrderVoided")
     assert market.market.call.positionOf(void.args.position) == OVER
     assert live_series(market) == set(SERIES) - {2**24 - 1}
     ask(world, market, 2**24 - 1)

@@ -141,10 +141,10 @@ def test_a_mutant_does_something_else_where_it_is_on_and_nowhere_else(
 def test_what_is_deleted_is_not_done(compiled: Tiny) -> None:
     for asked, kept in ((0, 5), (compiled.number("deletion", "kept = a", ""), 0)):
         tiny = compiled.deployed(asked)
-        assert tiny.send.keep(5).events_of("Told")[0].args.kind == 1
+        assert tiny.send.keep(5).event("Told").args.kind == 1
         assert tiny.call.kept() == kept
     other = compiled.deployed(compiled.number("constant", "Told(Kind.Shut)", "Told(Kind.Open)"))
-    assert other.send.keep(5).events_of("Told")[0].args.kind == 0
+    assert other.send.keep(5).event("Told").args.kind == 0
     assert not compiled.deployed(compiled.number("deletion", "emit Told(Kind.Shut)", "")).send.keep(5).events
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from bulkhead import build
+from tools.argued import read_argued
 from tools.mutation.choice import Mistake, find, sample
 from tools.mutation.hunt import FUZZER, TIME, Verdict
 from tools.mutation.mutants import Edit, Kind, Mutant
-from tools.mutation.report import EQUIVALENT, Argued, EquivalentsInvalid, Report, read_equivalents
+from tools.mutation.report import EQUIVALENT, Argued, Report
 
 
 def mutant(place: int, file: str = "contracts/Pool.sol", operator: str = "return") -> Mutant:
@@ -26,7 +25,7 @@ def argued(one: Mutant) -> Argued:
 
 def test_every_equivalent_names_a_mutant_that_exists_and_says_why() -> None:
     possible = find([], build.ast())
-    entries = read_equivalents(EQUIVALENT)
+    entries = read_argued(EQUIVALENT, "equivalent", Argued)
     assert [entry for entry in entries if not any(entry.meets(mutant) for mutant in possible)] == []
     assert len(set(entries)) == len(entries)
 
@@ -80,27 +79,3 @@ def test_what_is_argued_counts_for_nothing_and_must_stay_true() -> None:
         "equivalent.toml: noticed, so not equivalent, remove it: contracts/Pool.sol Pool.f: return: x1 -> 0",
         "equivalent.toml: no such mutant, remove it: contracts/Pool.sol Pool.f: return: x9 -> 0",
     ]
-
-
-ENTRY = {
-    "file": "contracts/Pool.sol",
-    "function": "f",
-    "operator": "sign",
-    "source": "-x",
-    "becomes": "x",
-    "why": "So.",
-}
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [({"why": " "}, "say why"), ({"why": None}, "missing"), ({"wy": "a"}, "unexpected")],
-)
-def test_equivalents_need_their_argument(tmp_path: Path, change: dict[str, Any], message: str) -> None:
-    file = tmp_path / "equivalent.toml"
-    entry = {name: value for name, value in (ENTRY | change).items() if value is not None}
-    file.write_text("[[equivalent]]\n" + "".join(f'{name} = "{value}"\n' for name, value in entry.items()))
-    with pytest.raises(EquivalentsInvalid, match=message):
-        read_equivalents(file)
-    file.write_text("[[equivalent]]\n" + "".join(f'{name} = "{value}"\n' for name, value in ENTRY.items()))
-    assert read_equivalents(file) == [Argued(**ENTRY)]

@@ -283,7 +283,9 @@ def test_the_address_follows_from_every_term() -> None:
 
 
 def test_a_market_whose_orders_outlive_what_is_known_of_their_mark_is_not_deployed() -> None:
-    with pytest.raises(ValueError, match="an order lives for 901 seconds, and marks are known for 900"):
+    with pytest.raises(
+        ValueError, match="an order must live for at most 900 seconds, for which marks are known, not 901"
+    ):
         OptionsWorld(market=replace(OPTION_MARKET, time_to_live=889))
 
 

@@ -290,7 +290,7 @@ def test_the_outcome_is_the_same_whatever_is_done_between_commit_and_execution(w
                 )
                 if not before:
                     world.options.send.follow()
-            told = [world.execute(p, proof).events_of("Opened")[0].args for p in (long, short)]
+            told = [world.execute(p, proof).event("Opened").args for p in (long, short)]
             entries.add(tuple((one.index, one.entry, one.reserve) for one in told))
     assert len(entries) == 1, entries
 

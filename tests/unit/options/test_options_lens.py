@@ -123,7 +123,7 @@ def test_what_can_be_lost_is_what_the_worst_settlement_takes(put: bool, size: in
     world.walk(fixing)
     world.settle_prices(EXPIRY, [fixing] * 6)
     world.fix(EXPIRY)
-    (exit_,) = world.settle(position).events_of("Exited")
+    exit_ = world.settle(position).event("Exited")
     lost = before - world.balance(world.trader)
     worst = 0 if size > 0 else PRICE * ONE  # mark: a short put's is at an index of 0
     spared = abs(worst - exit_.args.mark) * abs(size) // 10**12

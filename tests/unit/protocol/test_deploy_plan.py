@@ -64,15 +64,21 @@ def test_the_same_code_without_a_journal_is_what_fixtures_use(network: Network) 
 
 
 REFUSED = {
-    "ETH market: time_to_live is 3600, it has to be at least 3613": {"terms": MarketTerms(time_to_live=3_600)},
-    "ETH market: open_fee is 0.02, it has to be at most 0.01": {"terms": MarketTerms(open_fee=Decimal("0.02"))},
-    "ETH market: min_margin is 10, it has to be at least 80": {"terms": MarketTerms(min_margin=Decimal(10))},
-    "ETH oracle: the oracle refuses its setting outageLimit: 60": {"oracle": OracleTerms(outage_limit=60)},
+    "ETH market: The market's time_to_live must be at least 3613, not 3600.": {
+        "terms": MarketTerms(time_to_live=3_600)
+    },
+    "ETH market: The market's open_fee must be at most 1 %, not 2 %.": {"terms": MarketTerms(open_fee=Decimal("0.02"))},
+    "ETH market: The market's min_margin must be at least 80 tokens, not 10 tokens.": {
+        "terms": MarketTerms(min_margin=Decimal(10))
+    },
+    "ETH oracle: The oracle's outage_limit must be within its bounds, not 60.": {
+        "oracle": OracleTerms(outage_limit=60)
+    },
 }
 
 
 @pytest.mark.parametrize("message", REFUSED)
-def test_terms_that_the_contracts_refuse_are_told_in_the_file_s_words(message: str, network: Network) -> None:
+def test_terms_that_the_contracts_refuse(message: str, network: Network) -> None:
     with pytest.raises(ConfigError) as caught:
         rehearse(changed(perpetuals(network), **REFUSED[message]), 31337, SENDER, 0, None)
     assert str(caught.value) == message
@@ -80,9 +86,13 @@ def test_terms_that_the_contracts_refuse_are_told_in_the_file_s_words(message: s
 
 REFUSED_OPTIONS = {
     "ETH options instrument: The oracle may be silent for 3600 seconds": {"oracle": OracleTerms(heartbeat=3_600)},
-    "ETH options instrument: The spread of 50000000000000000 ": {"instrument": OptionTerms(spread=Decimal("0.05"))},
+    "ETH options instrument: The spread must be within its bounds, not 5 %.": {
+        "instrument": OptionTerms(spread=Decimal("0.05"))
+    },
     "ETH options margin: Margin rates of 8 % initial": {"margin": OptionMarginRates(initial=Decimal("0.08"))},
-    "ETH options volatility: The fastTime of 60 ": {"instrument": OptionTerms(feed=VolatilityTerms(fast_time=60))},
+    "ETH options volatility: The fast_time must be within its bounds, not 60.": {
+        "instrument": OptionTerms(feed=VolatilityTerms(fast_time=60))
+    },
 }
 
 
@@ -132,10 +142,13 @@ POOL = PoolValidator("0x" + "90" * 20, "", remember=600, lowest=Decimal("0.9"), 
     [
         (
             (FeedValidator("ETH / USD", mock_price=Decimal(2_000)),),
-            "refuses its setting validators: 1",
+            "The oracle's validators must be within its bounds, not 1.",
         ),
-        ((replace(POOL, remember=10),) * 2, "ETH oracle: the oracle refuses its setting remember: 10"),
-        ((PythValidator("0x" + "91" * 20, "", "0x" + "11" * 32, confidence=Decimal(0)),) * 2, "confidence: 0"),
+        ((replace(POOL, remember=10),) * 2, "ETH oracle: The oracle's remember must be within its bounds, not 10."),
+        (
+            (PythValidator("0x" + "91" * 20, "", "0x" + "11" * 32, confidence=Decimal(0)),) * 2,
+            "The oracle's confidence must be within its bounds, not 0.",
+        ),
     ],
 )
 def test_validators_that_the_oracle_refuses(validators: tuple[Validator, ...], message: str, network: Network) -> None:

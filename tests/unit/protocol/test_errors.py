@@ -10,11 +10,22 @@ from typing import Any, get_type_hints
 import pytest
 from eth_account import Account
 
-from bulkhead.build import artifacts
+from bulkhead.build import ROOT, artifacts
 from bulkhead.chain import Abi, Registry, Revert
 from bulkhead.chain.abi import ErrorType
 from bulkhead.model.interfaces.market import Action, Status
-from bulkhead.protocol import Deployment, FixedMarginRates, MarketTerms, OracleTerms, PerpetualTerms, errors
+from bulkhead.protocol import (
+    Deployment,
+    FixedMarginRates,
+    MarketTerms,
+    OptionMarginRates,
+    OptionTerms,
+    OracleTerms,
+    PerpetualTerms,
+    VolatilityMarginRates,
+    VolatilityTerms,
+    errors,
+)
 from bulkhead.protocol.errors import Refused, TypedContract, typed
 from bulkhead.protocol.units import snake, to_datetime
 from tests.unit.protocol.conftest import Door
@@ -435,13 +446,13 @@ def test_parts_with_wrong_parameters(door: Door, deployment: Deployment) -> None
     name, told = sentence_of(lambda: deployment.deploy("Perpetual", terms))
     assert (name, told) == (
         "ParameterInvalid",
-        "The skewScale of 0 (rates: 1e18 = 100 %) is out of its range.",
+        "The skew_scale must be within its bounds, not 0.",
     )
     terms_of_oracle = OracleTerms(jump_limit=Decimal(2))
     name, told = sentence_of(lambda: deployment.oracle(door.feed.address, terms_of_oracle))
     assert (name, told) == (
         "SettingInvalid",
-        f"The oracle's setting jumpLimit is {2 * 10**18}, which is out of its range.",
+        "The oracle's jump_limit must be within its bounds, not 200 %.",
     )
 
 
@@ -453,9 +464,9 @@ def test_market_terms_in_their_units(door: Door) -> None:
         factory.send.createMarket(config)
     assert exists.value.market == door.market.address
     for field, value, told in (
-        ("timeToLive", 10, "The market's time_to_live is 10, and it must be at least 3613."),
-        ("openFee", 10**17, "The market's open_fee is 10 %, and it must be at most 1 %."),
-        ("minMargin", 10**6, "The market's min_margin is 1 token, and it must be at least 80 tokens."),
+        ("timeToLive", 10, "The market's time_to_live must be at least 3613, not 10."),
+        ("openFee", 10**17, "The market's open_fee must be at most 1 %, not 10 %."),
+        ("minMargin", 10**6, "The market's min_margin must be at least 80 tokens, not 1 token."),
     ):
         with pytest.raises(errors.ConfigInvalid) as invalid:
             factory.send.createMarket(config._replace(**{field: value}))
@@ -469,10 +480,15 @@ def test_no_market_without_a_price(door: Door, deployment: Deployment) -> None:
     assert name == "PriceStale" and told.endswith("wait for the feed's next round.")
 
 
-def test_every_term_of_a_market_has_its_unit() -> None:
-    """A new rate or amount would otherwise be told as an integer of 18 decimals."""
-    kinds = get_type_hints(MarketTerms)
-    assert set(errors._TERMS) == {name for name, kind in kinds.items() if kind is Decimal}
+def test_every_term_that_can_be_refused_has_its_unit() -> None:
+    """A new rate or amount would otherwise be printed as an integer of 18 decimals."""
+    texts = [file.read_text() for file in (ROOT / "contracts").rglob("*.sol")]
+    refused = {name for text in texts for name in re.findall(r'(?:Parameter|Setting)Invalid\("(\w+)"', text)}
+    parts = (OracleTerms, PerpetualTerms, VolatilityTerms, VolatilityMarginRates, OptionTerms, OptionMarginRates)
+    decimal = {name for terms in parts for name, kind in get_type_hints(terms).items() if kind is Decimal}
+    market = {name for name, kind in get_type_hints(MarketTerms).items() if kind is Decimal}
+    wanted = market | ({snake(name) for name in refused} & decimal)
+    assert "jump_limit" in wanted and wanted <= set(errors._TERMS), wanted - set(errors._TERMS)
 
 
 def test_signatures(door: Door) -> None:

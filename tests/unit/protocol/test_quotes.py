@@ -76,9 +76,9 @@ def test_a_quote_says_that_a_margin_is_too_small(door: Door) -> None:
 
 def test_times_have_zones(door: Door) -> None:
     naive = datetime(2030, 1, 1)
-    with pytest.raises(ValueError, match="without a time zone"):
+    with pytest.raises(ValueError, match="must have a time zone"):
         door.market.quote(10, 1_000, time=naive)
-    with pytest.raises(ValueError, match="whole seconds"):
+    with pytest.raises(ValueError, match="must be a whole second"):
         door.market.quote(10, 1_000, time=datetime(2030, 1, 1, microsecond=1, tzinfo=UTC))
 
 

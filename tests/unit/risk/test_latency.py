@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bulkhead.model.libraries.position_math import ONE
 from bulkhead.protocol import networks
 from bulkhead.risk.latency import __main__ as command
 from bulkhead.risk.latency.measure import Result, measure, per_order
@@ -16,7 +17,6 @@ from bulkhead.risk.latency.sources import PYTH, Heard, Source, hear, primaries, 
 from bulkhead.risk.latency.trader import SLOT, STRATEGIES, Strategy, harvest, waits
 from bulkhead.scenario import Candle, built_in
 
-WAD = 10**18
 FEED = Source("push", heartbeat=600, deviation=0.005, look=4, transmission=24, error=0)
 EXACT = replace(PYTH, error=0.0)
 
@@ -193,8 +193,8 @@ def test_a_day_along_candles_keeps_the_range_of_each() -> None:
 
 
 def test_candles_longer_than_an_hour_are_refused() -> None:
-    candles = [Candle(day * DAY, WAD, WAD, WAD, WAD) for day in range(3)]
-    with pytest.raises(ValueError, match="candles of 86,400 s; at most an hour"):
+    candles = [Candle(day * DAY, ONE, ONE, ONE, ONE) for day in range(3)]
+    with pytest.raises(ValueError, match="candles must be at most an hour long, not 86,400 s"):
         Candles("daily", candles)
 
 
@@ -204,8 +204,12 @@ def test_candles_longer_than_an_hour_are_refused() -> None:
 def test_the_command_refuses_what_it_cannot_use(tmp_path, capsys) -> None:
     bad = tmp_path / "bad.csv"
     bad.write_text("time,open\n")
-    assert command.main(["--days", "3"]) == 2
-    assert command.main(["--lead", "-1"]) == 2
+    for option, value, least in (("--days", "3", 20), ("--lead", "-1", 0)):
+        with pytest.raises(SystemExit) as ended:
+            command.main([option, value])
+        assert ended.value.code == 2
+        sentence = f"{option} must be a whole number of at least {least}, not {value}"
+        assert capsys.readouterr().err == f"python -m bulkhead.risk.latency: {sentence}\n"
     assert command.main([str(bad)]) == 2
     assert "bad.csv" in capsys.readouterr().err
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bulkhead.model.libraries.position_math import liquidation_fraction_up
+from bulkhead.model.libraries.position_math import ONE, liquidation_fraction_up
 from bulkhead.risk.calibration import Rule, fixed_rates
 from bulkhead.risk.liquidations import (
     CLOSE_FEE,
@@ -22,7 +22,6 @@ from bulkhead.risk.liquidations import (
 from bulkhead.risk.volatility import Estimator
 from bulkhead.scenario import Candle, built_in
 
-WAD = 10**18
 WARMUP = 2
 
 
@@ -30,7 +29,7 @@ def candles(*bars: tuple[float, float, float, float]) -> list[Candle]:
     """Two hours that move by a percent, at 100; then the bars: open, high, low, close."""
     before = ((100, 101, 100, 101), (101, 101, 100, 100))
     return [
-        Candle(1_600_000_000 // 3600 * 3600 + 3600 * hour, *(round(price * WAD) for price in bar))
+        Candle(1_600_000_000 // 3600 * 3600 + 3600 * hour, *(round(price * ONE) for price in bar))
         for hour, bar in enumerate((*before, *bars))
     ]
 
@@ -143,12 +142,12 @@ def one_by_one(one: History, rates: Rates, opening: int, side: int, hold: int) -
         # The model takes the fee out of the target at once; phi is of what is left after it.
         after = max(equity - fee, 0)
         exact = liquidation_fraction_up(
-            round(equity * WAD),
-            round(target * WAD),
-            round((min(fee, equity) - PHI * (equity - after)) * WAD),
-            WAD // 10,
+            round(equity * ONE),
+            round(target * ONE),
+            round((min(fee, equity) - PHI * (equity - after)) * ONE),
+            ONE // 10,
         )
-        fraction = max(exact / WAD, 0.25)
+        fraction = max(exact / ONE, 0.25)
         fraction = 1.0 if fraction > 0.75 else fraction
         cost = min(fee, equity) + PHI * after
         settled = equity - fraction * cost
@@ -185,9 +184,9 @@ def test_a_part_restores_the_target() -> None:
     [
         (candles(CALM), 2, "3 candles are too few for 2 hours of warm-up"),
         (candles(CALM, CALM), 0, "cannot start from 0 hours"),
-        ([Candle(60 * i, WAD, WAD, WAD, WAD) for i in range(9)], 2, "candles are 60 s long"),
-        ([Candle(3600 * i + (i == 5), WAD, WAD, WAD, WAD) for i in range(9)], 2, "off their hour"),
-        ([Candle(3600 * i, WAD, WAD, WAD, WAD) for i in range(9)], 2, "does not move in its first 2 hours"),
+        ([Candle(60 * i, ONE, ONE, ONE, ONE) for i in range(9)], 2, "candles are 60 s long"),
+        ([Candle(3600 * i + (i == 5), ONE, ONE, ONE, ONE) for i in range(9)], 2, "off their hour"),
+        ([Candle(3600 * i, ONE, ONE, ONE, ONE) for i in range(9)], 2, "does not move in its first 2 hours"),
     ],
 )
 def test_a_history_that_cannot_be_used(path: list[Candle], warmup: int, says: str) -> None:

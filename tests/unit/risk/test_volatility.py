@@ -85,7 +85,7 @@ def test_hulls_historical_volatility() -> None:
 
 
 def test_two_prices_have_no_deviation() -> None:
-    with pytest.raises(ValueError, match="2 prices make no deviation"):
+    with pytest.raises(ValueError, match="must have at least 3 prices, not 2"):
         historical(np.array([1.0, 2.0]))
 
 

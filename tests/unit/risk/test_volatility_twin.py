@@ -9,6 +9,7 @@ import pytest
 
 from bulkhead.model.interfaces.instrument import Snapshot
 from bulkhead.model.interfaces.volatility_feed import VolatilitySettings
+from bulkhead.model.libraries.position_math import ONE
 from bulkhead.model.margin.volatility_feed import VolatilityFeed
 from bulkhead.model.margin.volatility_margin import VolatilityMargin, VolatilityMarginTerms, VolatilityRate
 from bulkhead.risk.calibration import MAINTENANCE, TARGET, Rule
@@ -16,7 +17,6 @@ from bulkhead.risk.liquidations import History
 from bulkhead.risk.volatility import HOUR, Estimator, follow
 from bulkhead.scenario import EVENTS, built_in
 
-WAD = 10**18
 ESTIMATOR = Estimator()
 START = 0.9
 SETTINGS = VolatilitySettings(
@@ -24,10 +24,10 @@ SETTINGS = VolatilitySettings(
     life=2 * HOUR,
     fast_time=12 * HOUR,
     slow_time=120 * HOUR,
-    max_return=round(ESTIMATOR.largest * WAD),
-    ramp=WAD // 5,
-    floor=WAD // 100,
-    start=round(START * WAD),
+    max_return=round(ESTIMATOR.largest * ONE),
+    ramp=ONE // 5,
+    floor=ONE // 100,
+    start=round(START * ONE),
 )
 
 
@@ -51,7 +51,7 @@ def year() -> tuple[list[int], list[int]]:
     """8,760 hours of fat-tailed moves, whole cents."""
     draw = np.random.default_rng(5)
     prices = 2_000 * np.exp(np.cumsum(draw.standard_t(4, 8_760) * 0.006))
-    return [HOUR * (400_000 + hour) for hour in range(8_760)], [round(price * 100) * WAD // 100 for price in prices]
+    return [HOUR * (400_000 + hour) for hour in range(8_760)], [round(price * 100) * ONE // 100 for price in prices]
 
 
 @pytest.mark.parametrize("event", [*EVENTS, "a year"])
@@ -69,9 +69,9 @@ def test_floats_follow_the_twin(event: str) -> None:
         chain.timestamp = time
         feed.update(b"")
         if time not in disputed:
-            exact.append((feed.fast() / WAD, feed.slow() / WAD, feed.ramped() / WAD))
+            exact.append((feed.fast() / ONE, feed.slow() / ONE, feed.ramped() / ONE))
     kept = [time for time in times if time not in disputed]
-    floats = np.array([chain.prices[time] / WAD for time in kept])
+    floats = np.array([chain.prices[time] / ONE for time in kept])
     known = follow(np.array(kept, dtype=np.float64), floats, ESTIMATOR, START)
     wanted = np.array(exact)
     np.testing.assert_allclose(known.fast, wanted[:, 0], rtol=1e-9)
@@ -88,10 +88,10 @@ class Known:
     slow: float
 
     def highest(self) -> int:
-        return round(self.now * WAD)
+        return round(self.now * ONE)
 
     def ramped(self) -> int:
-        return round(self.slow * WAD)
+        return round(self.slow * ONE)
 
 
 def test_rates_are_those_of_the_twin() -> None:
@@ -102,15 +102,15 @@ def test_rates_are_those_of_the_twin() -> None:
     assert rates.initial.min() == 0.06 and rates.initial.max() == 0.2  # both bounds bind, and most hours lie between
 
     def part(share: float) -> VolatilityRate:
-        return VolatilityRate(*(round(share * value * WAD) for value in (rule.z, rule.floor, rule.cap)))
+        return VolatilityRate(*(round(share * value * ONE) for value in (rule.z, rule.floor, rule.cap)))
 
     for hour in range(history.first, len(history.times)):
         feed = Known(float(volatility.highest[hour]), float(volatility.ramped[hour]))
         terms = VolatilityMarginTerms(feed, None, HOUR, part(1), part(TARGET), part(MAINTENANCE), 0, 0, 18)
         margin = VolatilityMargin(terms)
-        index = 100 * WAD
-        initial = margin.initial(Snapshot(0, index, 0, 0, 0, 0, 0), index, 10 * WAD)
-        maintenance, target = margin.maintenance(0, index, index, 10 * WAD)
-        exact = [value / (1_000 * WAD) for value in (initial, target, maintenance)]
+        index = 100 * ONE
+        initial = margin.initial(Snapshot(0, index, 0, 0, 0, 0, 0), index, 10 * ONE)
+        maintenance, target = margin.maintenance(0, index, index, 10 * ONE)
+        exact = [value / (1_000 * ONE) for value in (initial, target, maintenance)]
         floats = [rates.initial[hour], rates.target[hour], rates.maintenance[hour]]
         assert exact == pytest.approx(floats, rel=1e-9)

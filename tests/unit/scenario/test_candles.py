@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bulkhead.model.libraries.position_math import ONE
 from bulkhead.scenario import Candle, CandleFileError, interval, read_csv, ticks
 
-WAD = 10**18
 BEGIN = 1_583_971_200  # 12 March 2020, 00:00 UTC
 DATA = Path(__file__).parents[4] / "shared" / "data"
 
@@ -41,7 +41,7 @@ def write(folder: Path, text: str) -> Path:
 @pytest.mark.parametrize("column", ["timestamp", "timestamp_utc", "time", "Date", "UNIX"])
 def test_reads_every_kind_of_time(tmp_path: Path, column: str, time: str) -> None:
     file = write(tmp_path, f"Close,volume,LOW,{column},High,open\n9.5,1,8,{time},11,10\n")
-    assert read_csv(file) == [Candle(BEGIN, 10 * WAD, 11 * WAD, 8 * WAD, 95 * WAD // 10)]
+    assert read_csv(file) == [Candle(BEGIN, 10 * ONE, 11 * ONE, 8 * ONE, 95 * ONE // 10)]
 
 
 def test_unix_goes_before_a_coarser_date(tmp_path: Path) -> None:
@@ -61,30 +61,30 @@ def test_prices_are_exact(tmp_path_factory: pytest.TempPathFactory, price: Decim
 
 def test_prices_in_scientific_notation(tmp_path: Path) -> None:
     file = write(tmp_path, f"unix,open,high,low,close\n{BEGIN},1e-18,2.5E3,1e-18,.5\n")
-    assert read_csv(file) == [Candle(BEGIN, 1, 2500 * WAD, 1, WAD // 2)]
+    assert read_csv(file) == [Candle(BEGIN, 1, 2500 * ONE, 1, ONE // 2)]
 
 
 @pytest.mark.parametrize(
     ("row", "what"),
     [
-        (f"{BEGIN + 60},0,2,1,1", "open '0' is not positive"),
-        (f"{BEGIN + 60},1,2,-1,1", "low '-1' is not positive"),
-        (f"{BEGIN + 60},1,NaN,1,1", "high 'NaN' is not a number"),
-        (f"{BEGIN + 60},1,inf,1,1", "high 'inf' is not a number"),
-        (f"{BEGIN + 60},1,2,1,", "close '' is not a number"),
-        (f'{BEGIN + 60},1,"1,000",1,1', "high '1,000' is not a number"),
-        (f"{BEGIN + 60},1,1e9999,1,1", "high '1e9999' is too large"),
+        (f"{BEGIN + 60},0,2,1,1", "open must be above 0, not '0'"),
+        (f"{BEGIN + 60},1,2,-1,1", "low must be above 0, not '-1'"),
+        (f"{BEGIN + 60},1,NaN,1,1", "high must be a number, not 'NaN'"),
+        (f"{BEGIN + 60},1,inf,1,1", "high must be a number, not 'inf'"),
+        (f"{BEGIN + 60},1,2,1,", "close must be a number, not ''"),
+        (f'{BEGIN + 60},1,"1,000",1,1', "high must be a number, not '1,000'"),
+        (f"{BEGIN + 60},1,1e9999,1,1", "high must be below 1e31, not '1e9999'"),
         (
             f"{BEGIN + 60},1,2,1,1.0000000000000000001",
-            "close '1.0000000000000000001' has more than 18 decimals",
+            "close must have at most 18 decimals, not '1.0000000000000000001'",
         ),
         (f"{BEGIN + 60},1,1,2,1", "high is below low"),
         (f"{BEGIN + 60},3,2,1,1", "open is outside low to high"),
         (f"{BEGIN + 60},1,2,1,3", "close is outside low to high"),
         (f"{BEGIN},1,1,1,1", f"time {BEGIN} does not come after {BEGIN} (newest first?)"),
-        ("20200312,1,1,1,1", "time '20200312' is not a unix time"),
-        (f"{BEGIN + 60}500,1,1,1,1", f"time '{BEGIN + 60}500' is not a whole second"),
-        ("noon,1,1,1,1", "time 'noon' is neither ISO 8601 nor a unix time"),
+        ("20200312,1,1,1,1", "time must be a unix time, not '20200312'"),
+        (f"{BEGIN + 60}500,1,1,1,1", f"time must be a whole second, not '{BEGIN + 60}500'"),
+        ("noon,1,1,1,1", "time must be ISO 8601 or a unix time, not 'noon'"),
         (f"{BEGIN + 60},1,1,1", "has 4 fields where the header has 5"),
     ],
 )
@@ -147,7 +147,7 @@ def test_ticks_rise_and_stay_inside_their_candle(steps: list[int]) -> None:
 def test_ticks_refuse_what_they_cannot_play() -> None:
     with pytest.raises(ValueError, match="'ohlc' or 'olhc'"):
         ticks([], "hloc")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="candles of 3 s"):
+    with pytest.raises(ValueError, match="candles must be at least 4 s long"):
         ticks([Candle(BEGIN, 1, 1, 1, 1), Candle(BEGIN + 3, 1, 1, 1, 1)], "ohlc")
     assert list(ticks([], "ohlc")) == []
 

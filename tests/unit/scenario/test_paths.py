@@ -92,5 +92,5 @@ def test_the_same_for_ever() -> None:
 def test_refuses_what_does_not_exist() -> None:
     with pytest.raises(ValueError, match="march_2020, may_2021, june_2022"):
         built_in("may_2010", "ETH")
-    with pytest.raises(ValueError, match="no built-in asset 'DOGE'"):
+    with pytest.raises(ValueError, match="asset must be one of ETH, BTC, not 'DOGE'"):
         built_in("may_2021", "DOGE")

@@ -16,6 +16,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from rich.console import Console
 
+from bulkhead.model.libraries.position_math import ONE
 from bulkhead.scenario import built_in, ticks
 from bulkhead.scenario.report import (
     LiveView,
@@ -31,7 +32,6 @@ from bulkhead.scenario.report import (
     summary_table,
 )
 
-WAD = 10**18
 DAY = 24 * 60
 SERIES = list(ticks(built_in("march_2020", "ETH"), "olhc"))
 
@@ -60,7 +60,7 @@ def test_price_chart(tmp_path: Path, count: int) -> None:
 
 @pytest.mark.parametrize("count", [1, 5, 24, 40])
 def test_equity_chart(tmp_path: Path, count: int) -> None:
-    equities = {f"#{index}": [(at, price - index * WAD) for at, price in SERIES] for index in range(count)}
+    equities = {f"#{index}": [(at, price - index * ONE) for at, price in SERIES] for index in range(count)}
     end = SERIES[100][0]
     equity_chart(tmp_path / "equity.png", equities, {"#0": (end, "liquidated"), "#3": (end, "closed")})
     width, height = size(tmp_path / "equity.png")
@@ -74,7 +74,7 @@ def test_words_stay_in_the_picture_and_apart(minutes: int, monkeypatch: pytest.M
     drawn: list[Figure] = []
     monkeypatch.setattr(charts, "save", lambda figure, path: drawn.append(figure))
     begin = SERIES[0][0]
-    path = [(begin + minutes * 6 * step, 200 * WAD + step * 10**17) for step in range(11)]
+    path = [(begin + minutes * 6 * step, 200 * ONE + step * 10**17) for step in range(11)]
     equities = {f"#{10 + index} ETH short 10x": path for index in range(7)}
     equity_chart("", equities, dict.fromkeys(equities, (path[5][0], "closed at reserve")))
     price_chart("", path, [(*path[9], "#10 short 10x")])
@@ -100,7 +100,8 @@ def test_charts_of_a_single_point_or_zero(tmp_path: Path) -> None:
     point = [(SERIES[0][0], 0)]
     equity_chart(tmp_path / "equity.png", {"#1": point}, {})
     pool_chart(tmp_path / "pool.png", point)
-    price_chart(tmp_path / "price.png", [(SERIES[0][0], WAD)])
+    price_chart(tmp_path / "price.png", [(SERIES[0][0], ONE)])
+    assert [size(tmp_path / f"{name}.png") for name in ("equity", "pool", "price")] == [(1400, 800)] * 3
 
 
 def test_nothing_to_draw(tmp_path: Path) -> None:
@@ -138,9 +139,9 @@ def test_summary_adds_up() -> None:
 
 
 def test_neighbours_show_the_last_unit() -> None:
-    calm = NeighbourRow(7, 8, "ETH-USD", "long", 5 * WAD, 5 * WAD)
+    calm = NeighbourRow(7, 8, "ETH-USD", "long", 5 * ONE, 5 * ONE)
     assert "all untouched" in shown(neighbours_table([calm]))
-    touched = shown(neighbours_table([calm, NeighbourRow(7, 9, "ETH-USD", "long", 5 * WAD, 5 * WAD - 1)]))
+    touched = shown(neighbours_table([calm, NeighbourRow(7, 9, "ETH-USD", "long", 5 * ONE, 5 * ONE - 1)]))
     assert "1 touched" in touched
     assert "-1 " in touched
 
@@ -154,13 +155,13 @@ def test_health() -> None:
 
 def run(console: Console, steps: int = 5) -> str:
     positions = [
-        PositionRow(1, "ETH-USD", "long", 10, 100 * WAD, 15 * WAD, 10 * WAD),
-        PositionRow(2, "ETH-USD", "short", 2, 100 * WAD, 190 * WAD, 0),
-        PositionRow(3, "ETH-USD", "long", 50, 100 * WAD, 0, 10 * WAD, "liquidated"),
+        PositionRow(1, "ETH-USD", "long", 10, 100 * ONE, 15 * ONE, 10 * ONE),
+        PositionRow(2, "ETH-USD", "short", 2, 100 * ONE, 190 * ONE, 0),
+        PositionRow(3, "ETH-USD", "long", 50, 100 * ONE, 0, 10 * ONE, "liquidated"),
     ]
     with LiveView(steps, "march_2020", every=2, console=console) as view:
         for step in range(1, steps + 1):
-            view.update(step, SERIES[4 * step][0], [MarketRow("ETH-USD", 150 * WAD, 200 * WAD)], positions)
+            view.update(step, SERIES[4 * step][0], [MarketRow("ETH-USD", 150 * ONE, 200 * ONE)], positions)
         view.note("#3 [liquidated]")
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
@@ -193,5 +194,5 @@ def test_live_view_stops_on_an_error() -> None:
 
 
 def test_live_view_needs_a_period() -> None:
-    with pytest.raises(ValueError, match="every is at least 1"):
+    with pytest.raises(ValueError, match="every must be at least 1, not 0"):
         LiveView(1, "x", every=0)

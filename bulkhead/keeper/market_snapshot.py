@@ -1,4 +1,4 @@
-"""What a person watching a market wants to see of one block, in exact numbers; nothing here draws."""
+"""A market at one block, as `bulkhead monitor` shows it, in exact numbers; nothing here draws."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from bulkhead.invariants import INVARIANTS, State
 from bulkhead.keeper.checkpoint import Known
 from bulkhead.keeper.follower import Follower, Header
 from bulkhead.keeper.ledger import DAY, Ledger
+from bulkhead.keeper.state_reader import series_of
 from bulkhead.keeper.terms import Terms
-from bulkhead.keeper.view import series_of
 from bulkhead.model.interfaces.market import OrderKind, Status
 from bulkhead.model.libraries import book
 from bulkhead.model.libraries.book import Series
@@ -60,7 +60,7 @@ class Own(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Sight:
+class MarketSnapshot:
     """One market at one block.
 
     index, at    of the newest valid price, or else of the last trade (`at` 0); `refusal` says why there is none
@@ -94,10 +94,10 @@ class Sight:
     broken: Sequence[str]
 
 
-class Watch:
-    """Looks at a market through its own follower. Raises LookupError where no lens is known.
+class SnapshotReader:
+    """Reads a market through a follower of its own. Raises LookupError where no lens is known.
 
-    keeper   whose fees are counted, None: nobody's;  `folder`: of ledgers, which tell what was spent
+    keeper   whose fees are counted, None: nobody's;  `folder`: of ledgers, which hold what was spent
     """
 
     def __init__(self, market: Market, terms: Terms, start: int, keeper: Address | None, folder: Path) -> None:
@@ -106,7 +106,7 @@ class Watch:
         self._follower = Follower(market, terms.unit, None, start)
         self._day: tuple[int, int] = (-1, 0)
 
-    def look(self, rows: int) -> Sight:
+    def read(self, rows: int) -> MarketSnapshot:
         """At the newest block, with so many of the nearest positions."""
         head = self._follower.sync()
         known = self._follower.known()
@@ -124,8 +124,8 @@ class Watch:
         series = self._series(head)
         broken, checked = self._broken(known, series, int(committed), head, nearest)
         sides = [book.open(one) for one in series.values()]
-        told = self._follower.chain.rpc("eth_getBlockByNumber", hex(head.number), False)
-        return Sight(
+        block = self._follower.chain.rpc("eth_getBlockByNumber", hex(head.number), False)
+        return MarketSnapshot(
             name=market.name or market.address,
             decimals=market.token.decimals,
             head=head,
@@ -145,7 +145,7 @@ class Watch:
             nearest=nearest,
             sick=sum(row.equity < row.maintenance for row in ordered),
             waiting=self._waiting(head),
-            base_fee=int(told.get("baseFeePerGas", "0x0"), 16),
+            base_fee=int(block.get("baseFeePerGas", "0x0"), 16),
             own=self._own(head),
             checked=checked,
             broken=broken,
@@ -163,14 +163,14 @@ class Watch:
         vaults = [vault for vault, one in of.items() if one not in still]
         for start in range(0, len(vaults), CALL):
             named = [to_address(vault) for vault in vaults[start : start + CALL]]
-            for told in self._lens.healthOf(self._market.address, named, index, time, block=head.number):
-                vault = to_address(told.position)
+            for health in self._lens.healthOf(self._market.address, named, index, time, block=head.number):
+                vault = to_address(health.position)
                 p = known[bytes.fromhex(vault[2:])].position
                 notional = abs(p.size) * index // self._terms.unit
                 # Requirement and gain move together with the price; carry and fees at the edge are left out.
-                moving = notional - told.maintenance if p.size > 0 else notional + told.maintenance
-                distance = (told.equity - told.maintenance) / moving if moving > 0 else inf
-                yield Row(vault, p.size, p.margin, int(told.equity), int(told.maintenance), distance)
+                moving = notional - health.maintenance if p.size > 0 else notional + health.maintenance
+                distance = (health.equity - health.maintenance) / moving if moving > 0 else inf
+                yield Row(vault, p.size, p.margin, int(health.equity), int(health.maintenance), distance)
 
     def _waiting(self, head: Header) -> list[Waiting]:
         delay = self._terms.config.delay
@@ -194,7 +194,7 @@ class Watch:
     def _broken(
         self, known: dict[bytes, Known], series: dict[int, Series], committed: int, head: Header, shown: Sequence[Row]
     ) -> tuple[list[str], int]:
-        """Of `bulkhead.invariants` those that this sight has all for, and the money in the vaults shown."""
+        """Of `bulkhead.invariants` those that this snapshot has all for, and the money in the vaults shown."""
         positions = {str(to_address(vault)): one.position for vault, one in known.items()}
         orders = {str(to_address(vault)): one.order for vault, one in known.items() if one.order.kind != OrderKind.NONE}
         fields: dict[str, Any] = dict.fromkeys(State.__dataclass_fields__)
@@ -207,8 +207,8 @@ class Watch:
         token, market = self._market.token.contract.call, self._market.contract.call
         for row in shown:
             state.tokens[row.vault] = int(token.balanceOf(row.vault, block=head.number))
-            told = market.claimable(row.vault, block=head.number)
-            state.claims[row.vault] = Claim(*map(int, told)) if any(told) else NO_CLAIM
+            claimable = market.claimable(row.vault, block=head.number)
+            state.claims[row.vault] = Claim(*map(int, claimable)) if any(claimable) else NO_CLAIM
         safe = next(one for one in INVARIANTS if one.id == "SAFE-1")
         assert safe.each is not None
         for row in shown:
@@ -258,7 +258,7 @@ class Watch:
             low, high = 0, head.number
             while low < high:
                 middle = (low + high) // 2
-                told = self._follower.chain.rpc("eth_getBlockByNumber", hex(middle), False)
-                low, high = (middle + 1, high) if int(told["timestamp"], 16) < day * DAY else (low, middle)
+                block = self._follower.chain.rpc("eth_getBlockByNumber", hex(middle), False)
+                low, high = (middle + 1, high) if int(block["timestamp"], 16) < day * DAY else (low, middle)
             self._day = (day, low)
         return self._day[1]

@@ -1,4 +1,4 @@
-"""A market as the policy sees it: what the chain tells at a block, and what the index finds for its price."""
+"""Reads the state that the policy decides by: what the chain answers at a block, what the index finds for its price."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from bulkhead.protocol.market import Market
 JUDGED = 100
 
 
-class View:
+class StateReader:
     """`sweep` is the time between two sweeps of the follower's index, seconds."""
 
     def __init__(self, market: Market, terms: Terms, follower: Follower, sweep: int) -> None:
@@ -162,7 +162,7 @@ def _held(vault: bytes, known: Known) -> Held:
     return Held(to_address(vault), known.position, known.order)
 
 
-def series_of(told: Any) -> Series:
+def series_of(answer: Any) -> Series:
     """What `Market.seriesOf` answers, as the twin keeps it."""
-    long, short = ((side.amounts, side.indices) for side in (told.long, told.short))
-    return book.unpacked((told.sizes, told.carry, long, short))
+    long, short = ((side.amounts, side.indices) for side in (answer.long, answer.short))
+    return book.unpacked((answer.sizes, answer.carry, long, short))

@@ -106,14 +106,14 @@ def test_each_kind_of_alert_arrives_once_and_says_what_is_wrong(receiver: Receiv
     alerts = Alerts(receiver.url, {"market": "ETH", "keeper": "0xk"}, told, When(blocks=2), watch)
     mined = {"job": "liquidate", "done": (), "missed": ("0xa",), "paid": 0, "wei": 7}
     for _ in range(2):
-        alerts.tell("trouble", {"why": "no answer"})
+        alerts.on_event("trouble", {"why": "no answer"})
         watch.now += 60
-        alerts.tell("trouble", {"why": "no answer"})
-        alerts.tell("over budget", {"job": "execute", "why": "all spent"})
-        alerts.tell("mined", mined)
-        alerts.look(head(1, 1_600), state(None))
+        alerts.on_event("trouble", {"why": "no answer"})
+        alerts.on_event("over budget", {"job": "execute", "why": "all spent"})
+        alerts.on_event("mined", mined)
+        alerts.on_state(head(1, 1_600), state(None))
         for number in (10, 12, 13):
-            alerts.look(head(number), state(sick=("0xa", "0xb")))
+            alerts.on_state(head(number), state(sick=("0xa", "0xb")))
     alerts.close()
     assert [one["alert"] for one in receiver.got] == [
         "trouble",
@@ -131,12 +131,12 @@ def test_nothing_is_said_of_what_is_well_or_passes(receiver: Receiver) -> None:
     watch = Watch()
     alerts = Alerts(receiver.url, {}, Told(), When(blocks=2), watch)
     for number in range(10):
-        alerts.tell("trouble", {"why": "no answer"})
-        alerts.tell("mined", {"job": "liquidate", "done": ("0xa",), "missed": ("0xb",), "paid": 1, "wei": 7})
+        alerts.on_event("trouble", {"why": "no answer"})
+        alerts.on_event("mined", {"job": "liquidate", "done": ("0xa",), "missed": ("0xb",), "paid": 1, "wei": 7})
         watch.now += 59
         sick = ("0xa",) if number % 3 else ()  # liquidated within two blocks, each time
-        alerts.look(head(number, 1_599), state(None if number % 2 else PRICE, sick))
-    alerts.look(head(20, 9_999), state(None, ended=True))
+        alerts.on_state(head(number, 1_599), state(None if number % 2 else PRICE, sick))
+    alerts.on_state(head(20, 9_999), state(None, ended=True))
     alerts.close()
     assert receiver.got == []
 
@@ -146,7 +146,7 @@ def test_after_its_cool_down_an_alert_is_sent_again(receiver: Receiver) -> None:
     alerts = Alerts(receiver.url, {}, Told(), When(cool_down=100), watch)
     for now in (0, 99, 100, 150, 200):
         watch.now = now
-        alerts.tell("over budget", {"job": "execute", "why": str(now)})
+        alerts.on_event("over budget", {"job": "execute", "why": str(now)})
     alerts.close()
     assert [one["why"] for one in receiver.got] == ["0", "100", "200"]
 
@@ -157,7 +157,7 @@ def test_a_receiver_that_hangs_holds_nothing_up(receiver: Receiver) -> None:
     told = Told()
     alerts = Alerts(receiver.url, {}, told, When(cool_down=0))
     for _ in range(MOST_WAITING + 10):
-        alerts.tell("over budget", {"job": "execute", "why": "all spent"})
+        alerts.on_event("over budget", {"job": "execute", "why": "all spent"})
     assert receiver.got == []  # and yet here we are
     dropped = told.events().count("alert not delivered")
     assert 9 <= dropped <= 10 and told.events().count("alert") == MOST_WAITING + 10
@@ -176,7 +176,7 @@ def test_a_delivery_that_fails_is_tried_again_and_then_given_up(
         receiver.failing, told = failing, Told()
         receiver.got.clear()
         alerts = Alerts(receiver.url, {}, told)
-        alerts.tell("over budget", {"job": "execute", "why": "all spent"})
+        alerts.on_event("over budget", {"job": "execute", "why": "all spent"})
         alerts.close()
         assert bool(receiver.got) == delivered
         assert ("alert not delivered" in told.events()) != delivered
@@ -192,17 +192,17 @@ def test_the_verdict_follows_looks_and_blocks() -> None:
     assert pulse.verdict() == (True, "starting")
     watch.now = FIRST + 1  # the first look reads everything
     assert pulse.verdict() == (False, f"no look at the chain for {watch.now:.0f} s")
-    pulse.look(head(7), state())
+    pulse.on_state(head(7), state())
     watch.now += 31
-    pulse.tell("trouble", {"why": "No node answers."})
+    pulse.on_event("trouble", {"why": "No node answers."})
     assert pulse.verdict() == (False, "no look at the chain for 31 s: No node answers.")
     for _ in range(3):
-        pulse.look(head(7), state())
+        pulse.on_state(head(7), state())
         assert pulse.verdict() == (True, "block 7")
         watch.now += 25
-    pulse.look(head(7), state())
+    pulse.on_state(head(7), state())
     assert pulse.verdict() == (False, "no new block after 7 for 106 s")
-    pulse.look(head(8), state())
+    pulse.on_state(head(8), state())
     assert pulse.verdict() == (True, "block 8")
 
 
@@ -228,7 +228,7 @@ def test_what_a_keeper_has_done_is_what_its_figures_say(protocol: LocalProtocol)
     protocol.chain.set_balance(keeper.sender.address, 10**18)
     watch = Watch()
     pulse, metrics = Pulse(fresh=30, clock=watch), Metrics(keeper)
-    keeper.watchers += [pulse, metrics, Journal(told)]
+    keeper.observers += [pulse, metrics, Journal(told)]
     server = PulseServer(pulse, metrics.registry, 0)
     base = f"http://127.0.0.1:{server.port}"
     trader = protocol.account("trader", tokens=10_000)
@@ -268,13 +268,13 @@ def test_what_a_keeper_has_done_is_what_its_figures_say(protocol: LocalProtocol)
 def test_the_journal_has_a_line_where_something_changes() -> None:
     told = Told()
     journal = Journal(told)
-    journal.look(head(1), state())
+    journal.on_state(head(1), state())
     for _ in range(2):
-        journal.tell("trouble", {"why": "no answer"})
+        journal.on_event("trouble", {"why": "no answer"})
     for number, price in ((2, PRICE), (3, None), (4, None), (5, PRICE)):
-        journal.look(head(number), state(price))
-    journal.look(head(6), state(None, ended=True))
-    journal.look(head(7), state(None, ended=True))
+        journal.on_state(head(number), state(price))
+    journal.on_state(head(6), state(None, ended=True))
+    journal.on_state(head(7), state(None, ended=True))
     assert told == [
         ("recovered", {"troubles": 2, "block": 2}),
         ("no price", {"block": 3, "since": 1_000}),
