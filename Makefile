@@ -107,8 +107,10 @@ faults-keeper: setup ## break what a keeper stands on, at 200 random instants fo
 hunt: setup ## plant subtle faults in the contracts, one by one; fails for one that the fuzzer does not find in a minute
 	$(PY) -m tools.faults.hunt
 
-mutation: setup ## make small changes in the core, 800 of them one by one; fails if too few are noticed
+mutation: setup ## make small changes in the core, in options and oracles, one by one; fails if too few are noticed
 	$(PY) -m tools.mutation
+	$(PY) -m tools.mutation --part options
+	$(PY) -m tools.mutation --part oracles
 
 prove: $(PROVER)/.installed ## prove the lemmas of proofs/ with halmos, about ten minutes; fails for one that is not proven
 	$(PROVER)/bin/python -m tools.prove

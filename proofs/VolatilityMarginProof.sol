@@ -41,6 +41,25 @@ contract VolatilityMarginProof {
         }
     }
 
+    /// @notice Depth and the highest volatility never touch what a position needs to stay open.
+    /// @custom:bounds size below 2^97, index of 112 bits, volatilities of 64 bits, depths of 128 bits
+    function check_maintenance_follows_the_ramp_alone(
+        uint256 size,
+        uint112 index,
+        uint64 ramped,
+        uint64 highest,
+        uint64 other,
+        uint128 depth,
+        uint128 deeper
+    ) external {
+        vm.assume(size < SIZE);
+        _feed.set(highest, ramped, depth);
+        (uint256 maintenance, uint256 target) = _model.maintenance(0, index, index, int256(size));
+        _feed.set(other, ramped, deeper);
+        (uint256 same, uint256 sameTarget) = _model.maintenance(0, index, index, int256(size));
+        assert(maintenance == same && target == sameTarget);
+    }
+
     function _at(uint256 index) private pure returns (Snapshot memory state) {
         state.index = index;
     }

@@ -82,9 +82,8 @@ abstract contract VolatilityPath is IVolatilityPath {
         (bool due, bool expired,,) = FEED.due();
         // slither-disable-next-line unused-return
         (,,, uint256 last) = FEED.observed();
-        uint256 start = _next();
-        bool isNew = uint32(_turns) < start && uint32(_turns) <= last;
-        return !ended && !due && !expired && isNew && block.timestamp <= start - LEAD;
+        // A turn that is decided lies ahead of every price.
+        return !ended && !due && !expired && uint32(_turns) <= last && block.timestamp <= _next() - LEAD;
     }
 
     /// @inheritdoc IVolatilityPath

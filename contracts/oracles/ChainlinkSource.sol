@@ -174,7 +174,6 @@ library ChainlinkSource {
     }
 
     function _loadRound(Round memory r, Feed feed, Bounds bounds, uint256 id) private view {
-        r.id = id;
         if (uint64(id) != 0 && id <= type(uint80).max) _load(r, feed, bounds, ROUND, id);
     }
 

@@ -308,6 +308,27 @@ def test_a_debt_grows_to_the_last_unit_that_is_kept(harness: Contract) -> None:
     assert told == [most - 10, most - 5, most, most, most]
 
 
+# --- what no solver decided (docs/proofs.md): of the contract, without a twin
+
+
+@check(300)
+@given(TOKENS, TOKENS, EQUITY, uint(90), TOKENS | uint(170), st.integers(0, ONE), st.integers(0, ONE))
+def test_more_equity_never_pays_the_trader_less(
+    harness: Contract, margin: int, reserve: int, equity: int, more: int, fees: int, phi: int, share: int
+) -> None:
+    less, most = (
+        harness.call.split(margin, reserve, value, fees, phi, share).toTrader for value in (equity, equity + more)
+    )
+    assert less <= most
+
+
+@check(300)
+@given(SIGNED_SIZES, INDEX, INDEX, UNITS)
+def test_a_gain_is_never_above_the_exact_one(harness: Contract, size: int, entry: int, mark: int, unit: int) -> None:
+    """Nor is it a whole unit below."""
+    assert 0 <= size * (mark - entry) - harness.call.gainDown(size, entry, mark, unit) * unit < unit
+
+
 def written(harness: Contract, name: str, *args: Any) -> Any:
     """The series after a call, or the call's error."""
     told = answer_of(lambda: getattr(harness.send, name)(*args) and None)

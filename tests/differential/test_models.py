@@ -75,3 +75,20 @@ def test_the_margin_model_equals_its_twin(rates: tuple[int, int, int]) -> None:
         assert told == twin.maintenance(0, state.index, mark, size)
 
     requirements()
+
+
+@pytest.mark.parametrize("rates", RATES)
+def test_two_requirements_are_no_less_than_one_of_their_sum(rates: tuple[int, int, int]) -> None:
+    """No solver decided it (docs/proofs.md)."""
+    model = RevmChain(keep_logs=False).deploy(artifacts()["FixedMargin"], *rates)
+
+    @every
+    @given(STATES, SIZES, SIZES)
+    def slices(state: Snapshot, one: int, other: int) -> None:
+        needed = [
+            (model.call.initial(plain(state), 0, size), *model.call.maintenance(0, state.index, 0, size))
+            for size in (one, other, one + other)
+        ]
+        assert all(first + second >= whole for first, second, whole in zip(*needed, strict=True))
+
+    slices()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import json
 import sys
 import time
 from collections.abc import Sequence, Set
@@ -22,6 +21,7 @@ from tools.mutation.choice import Mistake, compiled, find, sample
 from tools.mutation.fuzz import no_histories, play_histories
 from tools.mutation.hunt import Hunt, Verdict
 from tools.mutation.mutants import Mutant
+from tools.mutation.parts import PARTS, of_part, record
 from tools.mutation.report import EQUIVALENT, Argued, Report
 
 RESULT = build.ROOT / "benchmarks" / "mutation.json"
@@ -31,7 +31,7 @@ TOOLS += ("tests/differential/test_market.py",)
 PYTEST = ["-s", "-n", "0", "-p", "no:cacheprovider", "--hypothesis-seed=0", f"--deselect={WORST}"]
 PYTEST += [f"--ignore={folder}" for folder in (*ELSEWHERE, *TOOLS)]
 
-MUTANTS, AT_ONCE = 800, 2
+AT_ONCE = 2
 
 
 class Progress:
@@ -59,20 +59,23 @@ class Progress:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.mutation", description=__doc__)
+    parser.add_argument("--part", choices=PARTS, default="core", help="with its own tests (default: core)")
     parser.add_argument("--files", nargs="+", default=[], metavar="NAME", help="only these contracts, as: Market Pool")
     parser.add_argument("--tests", nargs="+", default=[], metavar="PATH", help="only these tests, and no fuzzer")
-    parser.add_argument("--mutants", type=int, default=MUTANTS, metavar="N", help=f"about so many (default: {MUTANTS})")
+    parser.add_argument("--mutants", type=int, metavar="N", help="about so many (default: as the part says)")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the choice among all (default: 1)")
     parser.add_argument("--workers", type=int, default=AT_ONCE, metavar="N", help=f"at a time (default: {AT_ONCE})")
     options = parser.parse_args()
+    part = PARTS[options.part]
+    tests, count = options.tests or part.tests, part.mutants if options.mutants is None else options.mutants
     try:
         argued = read_argued(EQUIVALENT, "equivalent", Argued)
         trees = build.ast()
         every = find([], trees)
-        possible = find(options.files, trees)
-        if options.mutants < 1 or options.workers < 1:
+        possible = find(options.files, trees) if options.files else of_part(options.part, every)
+        if count < 1 or options.workers < 1:
             raise Mistake("--mutants and --workers must be at least 1.")
-        mutants = sample(possible, options.mutants, options.seed)
+        mutants = sample(possible, count, options.seed)
         print(f"{len(mutants)} of {len(possible)} possible mutants, chosen by seed {options.seed}", flush=True)
         mutants = compiled(mutants, trees)
     except (build.BuildError, ArgumentInvalid, Mistake) as error:
@@ -82,10 +85,10 @@ def main() -> int:
     lift_limits()
     switch.install()
     spared = {n for n, mutant in enumerate(mutants, 1) if any(entry.meets(mutant) for entry in argued)}
-    fuzz = no_histories if options.tests else play_histories
+    fuzz = no_histories if tests else play_histories
     hunt = Hunt(len(mutants), spared, options.workers, fuzz, Progress(mutants, spared).tell)
     with contextlib.redirect_stdout(io.StringIO()) as output:
-        pytest.main([*PYTEST, *(options.tests or ["tests"])], plugins=[hunt])
+        pytest.main([*PYTEST, *(tests or ["tests"])], plugins=[hunt])
     if hunt.problem or len(hunt.verdicts) < len(mutants):
         print(f"{output.getvalue()}\n{hunt.problem or 'The tests did not run.'}", file=sys.stderr)
         return 1
@@ -95,7 +98,7 @@ def main() -> int:
     for line in [*report.lines(), *report.short()]:
         print(line)
     if not options.files and not options.tests:
-        RESULT.write_text(json.dumps(report.counts(options.seed), indent=2) + "\n")
+        record(RESULT, options.part, report.counts(options.seed))
     return 1 if report.refuted or report.stale or report.short() else 0
 
 

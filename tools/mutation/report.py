@@ -16,7 +16,7 @@ EQUIVALENT = Path(__file__).with_name("equivalent.toml")
 #: Where at least this share of the mutants that are not equivalent must be noticed, file by file.
 LEAST = 0.95
 DEMANDED = ("contracts/Market.sol", "contracts/Pool.sol", "contracts/PositionVault.sol")
-DEMANDED_FOLDERS = ("contracts/margin/", "contracts/libraries/")
+DEMANDED_FOLDERS = ("contracts/instruments/", "contracts/libraries/", "contracts/margin/", "contracts/oracles/")
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Report:
         self.stale = [entry for entry in argued if not any(entry.meets(mutant) for mutant in possible)]
 
     def counts(self, seed: int) -> dict[str, Any]:
-        """All that benchmarks/mutation.json holds."""
+        """All that benchmarks/mutation.json holds of a part."""
         return {
             **self._row(lambda mutant: True),
             "survivors": [str(mutant) for mutant in self.survivors],

@@ -81,10 +81,9 @@ class VolatilityPath:
     def turn_due(self) -> bool:
         """May the next turn be decided now?"""
         due, expired, _, _ = self.feed.due()
-        start = self._next()
-        is_new = self._turns[0].start < start and self._turns[0].start <= self.feed.observed()[3]
+        is_new = self._turns[0].start <= self.feed.observed()[3]  # a turn that is decided lies ahead of every price
         idle = self.oracle.final_price()[0] or due or expired
-        return not idle and is_new and self.block.timestamp <= start - self.lead
+        return not idle and is_new and self.block.timestamp <= self._next() - self.lead
 
     def turns(self) -> tuple[Segment, Segment, Segment]:
         """The newest first."""

@@ -55,7 +55,7 @@ def load_newest(feed: Feed, bounds: Bounds, now: int) -> Round:
 def round(feed: Feed, bounds: Bounds, id: int, now: int) -> Round:
     """The round of this id; `observed` is 0 where there is none."""
     if id < 0 or id & _UINT64 == 0 or id > _UINT80:
-        return Round(id)
+        return Round(0)
     return _round(feed, bounds, feed.at.get_round_data(id), id, now)
 
 

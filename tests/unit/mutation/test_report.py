@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,7 @@ from tools.argued import read_argued
 from tools.mutation.choice import Mistake, find, sample
 from tools.mutation.hunt import FUZZER, TIME, Verdict
 from tools.mutation.mutants import Edit, Kind, Mutant
+from tools.mutation.parts import PARTS, of_part, record
 from tools.mutation.report import EQUIVALENT, Argued, Report
 
 
@@ -79,3 +82,27 @@ def test_what_is_argued_counts_for_nothing_and_must_stay_true() -> None:
         "equivalent.toml: noticed, so not equivalent, remove it: contracts/Pool.sol Pool.f: return: x1 -> 0",
         "equivalent.toml: no such mutant, remove it: contracts/Pool.sol Pool.f: return: x9 -> 0",
     ]
+
+
+def test_every_mutant_is_of_one_part_and_the_tests_of_a_part_exist() -> None:
+    every = find([], build.ast())
+    parts = [of_part(name, every) for name in PARTS]
+    assert sorted(map(str, every)) == sorted(str(one) for part in parts for one in part)
+    assert all(parts) and {Path(one.file).stem for one in parts[1]} == set(PARTS["options"].contracts)
+    assert all((build.ROOT / test).exists() for part in PARTS.values() for test in part.tests)
+
+
+def test_parts_are_kept_beside_each_other_and_add_up(tmp_path: Path) -> None:
+    file = tmp_path / "mutation.json"
+    core = {"mutants": 10, "killed": 7, "equivalent": 2, "score": 0.875, "survivors": ["a"], "seed": 1}
+    options = {"mutants": 4, "killed": 2, "equivalent": 0, "score": 0.5, "survivors": ["b", "c"], "seed": 1}
+    for name, counts in (("options", options | {"killed": 3}), ("core", core), ("options", options)):
+        record(file, name, counts)
+    assert json.loads(file.read_text()) == {
+        "mutants": 14,
+        "killed": 9,
+        "equivalent": 2,
+        "score": 0.75,
+        "survivors": ["a", "b", "c"],
+        "parts": {"core": core, "options": options},
+    }

@@ -45,8 +45,9 @@ class OptionsWorld(World):
         market: MarketTerms | None = None,
         heartbeat: int = MINUTE,
         outage: int = 2 * HOUR,
+        decimals: int = 8,
     ) -> None:
-        super().__init__(start=START + HOUR // 2)
+        super().__init__(start=START + HOUR // 2, decimals=decimals)
         self.price = Decimal(PRICE)
         for _ in range(2):
             self.wait(MINUTE)

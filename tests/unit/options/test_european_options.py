@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -15,7 +16,7 @@ from bulkhead.model.instruments.european_options import EuropeanOptions
 from bulkhead.model.interfaces.european_options import OptionGreeks
 from bulkhead.model.interfaces.european_options import OptionTerms as Terms
 from bulkhead.model.interfaces.volatility_path import PathSettings
-from bulkhead.protocol.config import camel
+from bulkhead.protocol.config import VolatilityTerms, camel
 from bulkhead.protocol.options import OPTION_MARKET, OptionTerms
 from tests.unit.options.options_world import (
     DAY,
@@ -26,6 +27,7 @@ from tests.unit.options.options_world import (
     PRICE,
     START,
     WEEK,
+    WIDE,
     WINDOW,
     OptionsWorld,
     ready,
@@ -37,6 +39,17 @@ WRONG = [
     ("longestTenor", DAY - 1), ("longestTenor", 365 * DAY), ("smallestDelta", 0), ("smallestDelta", ONE // 2),
     ("spread", ONE // 10 - 1), ("spread", ONE + 1), ("slope", ONE * 9 // 10 + 1), ("reach", ONE - 1),
     ("reach", 10 * ONE + 1), ("holding", ONE + 1), ("seriesShare", 0), ("seriesShare", ONE + 1), ("decimals", 19),
+]  # fmt: skip
+#: The least and the most of each term, all of which go together.
+ENDS = [
+    {
+        "strikeStep": 1, "callCap": 1, "longestTenor": DAY, "smallestDelta": 1, "spread": ONE // 10,
+        "slope": ONE * 9 // 10, "reach": ONE, "holding": 0, "seriesShare": 1, "decimals": 0,
+    },
+    {
+        "strikeStep": 10**27, "callCap": 10 * ONE, "longestTenor": 365 * DAY - 1, "smallestDelta": ONE // 2 - 1,
+        "spread": ONE, "slope": 0, "reach": 10 * ONE, "holding": ONE, "seriesShare": ONE, "decimals": 18,
+    },
 ]  # fmt: skip
 
 
@@ -61,6 +74,34 @@ def test_terms_out_of_their_range_are_refused(built: OptionsWorld, name: str, va
     assert (foreseen.value.name, foreseen.value.args) == ("ParameterInvalid", (name, value))
 
 
+@pytest.mark.parametrize("ends", ENDS)
+def test_terms_at_the_ends_of_their_ranges_are_taken_and_told(built: OptionsWorld, ends: dict[str, int]) -> None:
+    path, terms = built.terms.path.encoded(built.volatility.address), built.terms.encoded(built.fixing.address, 6)
+    ask = built.deployment.deploy("EuropeanOptions", path, terms | ends).call
+    told = [
+        ask.STRIKE_STEP(), ask.CALL_CAP(), ask.LONGEST_TENOR(), ask.SMALLEST_DELTA(), ask.SPREAD(), ask.SLOPE(),
+        ask.HOLDING(), ask.SERIES_SHARE(),
+    ]  # fmt: skip
+    assert told == [value for name, value in ends.items() if name not in ("reach", "decimals")]
+    assert (ask.FRESH(), ask.WINDOW(), ask.FIXING()) == (2 * HOUR, WINDOW, built.fixing.address)
+
+
+@pytest.mark.parametrize("interval", [HOUR, 755, 900])
+def test_the_reach_is_rounded_up(built: OptionsWorld, interval: int) -> None:
+    """Of the root of two intervals in years and of what it is multiplied with; two are near a whole unit of 1e-18."""
+    terms = replace(built.terms.feed, interval=interval)
+    feed = built.deployment.volatility_feed(built.contract, terms, label=f"every {interval} seconds")
+    contract = built.deployment.deploy(
+        "EuropeanOptions",
+        built.terms.path.encoded(feed.address),
+        built.terms.encoded(built.fixing.address, 6) | {"reach": 2 * ONE + 1},
+    )
+    square = 2 * interval * ONE * ONE // (365 * DAY)
+    root = math.isqrt(square - 1) + 1
+    assert (root - 1) ** 2 < square <= root**2
+    assert contract.call.REACH() == 2 * root + 1
+
+
 def test_a_slow_feed_and_two_oracles_are_refused() -> None:
     with pytest.raises(Revert) as caught:
         OptionsWorld(heartbeat=61)
@@ -78,7 +119,7 @@ def test_a_slow_feed_and_two_oracles_are_refused() -> None:
 def test_what_a_series_says(built: OptionsWorld) -> None:
     for put in (False, True):
         for strike in (25, 2_000, 4_095 * 25):
-            for expiry in (EXPIRY, START + 52 * WEEK, 1_578_038_400):
+            for expiry in (EXPIRY, START + 52 * WEEK, 1_578_038_400, 1_578_038_400 + 2_047 * WEEK):
                 series = built.told("seriesFor", put, expiry, strike * ONE)
                 assert series == built.series(put, strike, expiry)
                 assert tuple(built.told("optionOf", series)) == (put, expiry, strike * ONE, strike * ONE)
@@ -104,6 +145,15 @@ def test_when_a_series_is_open(built: OptionsWorld) -> None:
     for time, open_ in edges.items():
         assert built.told("isOpen", series, time) is open_
     assert built.told("isOpen", series & ~0xFFF, START) is False  # no strike
+
+
+def test_a_mark_waits_for_the_settlement_price_from_the_windows_first_second_on(built: OptionsWorld) -> None:
+    series = built.series(True, PRICE, EXPIRY)
+    for question in ("mark", "greeks"):
+        told = built.told(question, series, PRICE * ONE, EXPIRY - WINDOW - 1)
+        assert (told if question == "mark" else OptionGreeks(*told).mark) > 0
+        for time in (EXPIRY - WINDOW, EXPIRY, EXPIRY + 1):
+            assert built.told(question, series, PRICE * ONE, time) == ("InSettlement", (series, EXPIRY))
 
 
 def test_a_market_refuses_what_expires_too_late_or_has_no_strike(built: OptionsWorld) -> None:
@@ -211,6 +261,66 @@ def test_a_fill_is_never_better_than_its_formula_within_the_range(built: Options
     assert all(-1e-9 < one < 1e-3 for one in worst.values()), worst
 
 
+def test_the_volatilities_of_both_sides_take_the_worse_of_fast_and_slow_and_never_cross_the_middle() -> None:
+    """Calm and storms in turn: each of fast, slow and the middle decides each side at some time."""
+    memories = VolatilityTerms(slow_time=14_400, fast_time=3_600)
+    world = ready(terms=replace(WIDE, feed=memories, reach=Decimal(10)))
+    rng, seen = random.Random(9), set()
+    for hour in range(48):
+        if hour // 8 % 2:
+            world.tick(float(world.price * Decimal(str(rng.choice([0.95, 0.98, 1.02, 1.05])))), after=HOUR // 2)
+        else:
+            world.tick(after=HOUR // 2)
+        world.go((world.now // HOUR + 1) * HOUR + 2 * MINUTE)
+        world.keep()
+        fast, slow, _, _ = world.volatility_twin.observed()
+        world.told("range")
+        for used in (0, ONE // 3, ONE - 1, ONE, ONE + 1):
+            bid, middle, ask = world.told("volatilities", used)
+            spread = ONE // 10 + -(-world.twin.terms.slope * min(used, ONE) // ONE)
+            assert bid == min(middle, min(fast, slow) * (ONE - spread) // ONE)
+            assert ask == max(middle, -(-max(fast, slow) * (ONE + spread) // ONE))
+            seen |= {("bid", bid == middle, fast < slow), ("ask", ask == middle, fast < slow)}
+    sides = {(side, False, slower) for side in ("bid", "ask") for slower in (False, True)}
+    assert seen >= sides | {("bid", True, False), ("ask", True, True)}
+
+
+def test_a_fill_is_exact_to_the_last_unit_of_what_is_bound() -> None:
+    """Almost a year ahead a unit of the spread is worth nearly half a unit of the fill, so that it shows in some."""
+    world = ready(terms=replace(WIDE, slope=Decimal("0.9")))
+    rng, series = random.Random(4), world.series(True, PRICE, EXPIRY + 48 * WEEK)
+    for _ in range(60):
+        index, total = rng.randrange(1_500 * ONE, 2_500 * ONE), rng.randrange(10**9, 10**15)
+        bound = rng.choice([0, total, rng.randrange(total)])
+        for size in (1, -1, ONE, -ONE):
+            world.told("premium", (series, index, world.now, ONE, 0, bound, total - bound), size)
+            world.told("premium", (series, index, world.now, ONE, 0, 0, 0), size)
+    for week in range(48):  # the worst index lies within the range
+        left = (EXPIRY + week * WEEK - world.now) / (365 * DAY)
+        for away in (-50, 0, 50):
+            strike = round(PRICE * math.exp(left / 2) / 25) * 25 + away
+            series = world.series(True, strike, EXPIRY + week * WEEK)
+            for size in (ONE, -ONE):
+                world.told("premium", (series, 0, world.now, ONE, 0, 10**9, 10**11), size)
+
+
+def test_a_call_may_be_capped_at_any_share_of_its_strike() -> None:
+    """Caps are rounded down; beyond a cap of a few units prices differ by less than their error."""
+    step = Decimal("25.000000000000000001")
+    for share in (Decimal("0.333333333333333333"), Decimal(10), Decimal("1e-18")):
+        world = ready(terms=replace(WIDE, strike_step=step, call_cap=share))
+        for put in (False, True):
+            series = world.series(put, PRICE, EXPIRY)
+            strike = PRICE * ONE // int(step * ONE) * int(step * ONE)
+            cap = strike if put else strike * int(share * ONE) // ONE
+            assert tuple(world.told("optionOf", series)) == (put, EXPIRY, strike, cap)
+            for index in range(500, 30_000, 97):
+                assert 0 <= world.told("mark", series, index * ONE, world.now) <= cap
+            world.told("greeks", series, PRICE * ONE, world.now)
+            for size in (1, -1, ONE):
+                world.told("premium", (series, 0, world.now, ONE, 0, 1, 10**12), size)
+
+
 def test_the_spread_grows_with_what_is_bound_and_a_series_beyond_its_share_is_dear(
     built: OptionsWorld,
 ) -> None:
@@ -231,6 +341,19 @@ def test_the_spread_grows_with_what_is_bound_and_a_series_beyond_its_share_is_de
     # No pool at all: nothing divides by zero.
     assert built.told("premium", (series, 0, built.now, 0, 0, 0, 0), ONE) > 99 * ONE
     assert built.told("premium", (series, 0, built.now, 0, 0, 0, 0), -ONE) < ONE
+    # Of a pool of nothing, which counts as a unit, a put of 25 for a unit takes 25 times the whole: less than the most.
+    few = built.told("premium", (built.series(True, 25, EXPIRY), 0, built.now, 0, 1, 0, 0), 1)
+    assert abs(few / 1e18 - 24.8 * 25 * 1e18 / low) < 1e-3
+
+
+def test_the_range_around_the_smallest_price_begins_there() -> None:
+    world = ready(decimals=18)
+    world.walk(1e-18)
+    world.go(world.now + 2 * HOUR)
+    while world.volatility_twin.due()[0]:
+        world.keep()
+    assert tuple(world.told("range")) == (1, 2)
+    assert world.told("premium", (world.series(True, PRICE, EXPIRY), 0, world.now, ONE, 0, 0, 10**12), ONE) > 0
 
 
 def test_greeks_are_the_slopes_of_the_mark(built: OptionsWorld) -> None:

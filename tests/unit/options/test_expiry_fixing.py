@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from bulkhead.chain import Revert
+from bulkhead.chain import Receipt, Revert
 from bulkhead.model.instruments.expiry_fixing import SAMPLES, STEP, ExpiryFixing
 from bulkhead.model.instruments.perpetual import ParameterInvalid
+from tests.unit.market.instrument import code_of
 from tests.unit.options.options_world import DAY, E18, EXPIRY, HOUR, MINUTE, START, WEEK, WINDOW, OptionsWorld, ready
 
 LIFE = 2 * HOUR
@@ -25,6 +26,10 @@ def do(world: OptionsWorld, name: str, *args: Any) -> Any:
     return told
 
 
+def told_by(receipt: Receipt) -> list[tuple[str, tuple[Any, ...]]]:
+    return [(event.name, tuple(event.args)) for event in receipt.events]
+
+
 def fixed(world: OptionsWorld) -> int | None:
     known, index = world.fixing.call.fixingOf(EXPIRY)
     return int(index) if known else None
@@ -38,6 +43,15 @@ def test_a_life_out_of_its_range_is_refused(life: int) -> None:
     assert (caught.value.name, tuple(caught.value.values)) == ("ParameterInvalid", ("life", life))
     with pytest.raises(ParameterInvalid, match=str(life)):
         ExpiryFixing(world.model, life, world.block)
+
+
+@pytest.mark.parametrize("life", [MINUTE + 1, 2 * DAY])
+def test_a_life_at_the_ends_of_its_range_is_taken_and_told(life: int) -> None:
+    world = OptionsWorld()
+    ask = world.deployment.deploy("ExpiryFixing", world.contract.address, life).call
+    assert (ask.ORACLE(), ask.LIFE(), ask.WINDOW(), ask.SAMPLES(), ask.STEP()) == (
+        world.contract.address, life, WINDOW, SAMPLES, STEP,
+    )  # fmt: skip
 
 
 def test_the_mean_of_six_in_any_order_by_any_number_of_calls() -> None:
@@ -92,6 +106,42 @@ def test_what_was_not_bound_ahead_cannot_be_proven_and_is_taken_again() -> None:
     assert world.fix(EXPIRY) == () and fixed(world) == sum(int(p) for p in PRICES) * E18 // 6
 
 
+@pytest.mark.parametrize("seconds", [59, 60])
+def test_samples_are_taken_again_from_the_next_but_one_full_minute_on_however_often(seconds: int) -> None:
+    world = ready()
+    world.go(EXPIRY + LIFE - MINUTE)
+    for _ in range(2):
+        _, until = world.fixing_twin.samples_of(EXPIRY)
+        world.tick(after=until + seconds - world.now)
+        assert do(world, "resolve", EXPIRY) == ()
+        samples, again = world.fixing_twin.samples_of(EXPIRY)
+        first = (world.now // MINUTE + 2) * MINUTE
+        assert [one.time for one in samples] == [first + i * STEP for i in range(SAMPLES)]
+        assert again == first + WINDOW + LIFE
+
+
+def test_events_tell_what_is_bound_sampled_fixed_and_renewed() -> None:
+    """Of a disputed sample the price is 0; what was proven before, or is not shown, is not told again."""
+    world = ready()
+    world.go(EXPIRY - WINDOW - MINUTE)
+    assert told_by(world.fixing.send.bind(EXPIRY)) == [("Bound", (EXPIRY, EXPIRY - WINDOW, 1))]
+    world.fixing_twin.bind(EXPIRY)
+    for i, price in enumerate([*PRICES[:3], 5_000.0, *PRICES[4:]]):
+        world.tick(price, after=EXPIRY - WINDOW + i * STEP + MINUTE - world.now)
+        world.tick(PRICES[i], after=MINUTE)
+    proofs = world.proofs(EXPIRY)
+    indices = [0 if i == 3 else int(PRICES[i]) * E18 for i in range(SAMPLES)]
+    with world.chain.isolated():
+        sampled = [("Sampled", (EXPIRY, i, indices[i])) for i in range(SAMPLES)]
+        assert told_by(world.fixing.send.prove(EXPIRY, [b"", *proofs[1:]])) == sampled[1:]
+        assert told_by(world.fixing.send.prove(EXPIRY, proofs)) == [sampled[0], sampled[3]]
+        world.tick(after=EXPIRY + LIFE + 1 - world.now)
+        assert told_by(world.fixing.send.resolve(EXPIRY)) == [("Fixed", (EXPIRY, sum(indices) // 5))]
+    world.at(EXPIRY + LIFE + 1)
+    start = EXPIRY + LIFE + 2 * MINUTE
+    assert told_by(world.fixing.send.resolve(EXPIRY)) == [("Renewed", (EXPIRY, start)), ("Bound", (EXPIRY, start, 1))]
+
+
 def test_a_new_phase_within_the_window_is_bound_for_what_lies_ahead() -> None:
     """Rounds of the retired aggregator prove nothing for samples that were bound to the new one."""
     world = ready()
@@ -141,6 +191,39 @@ def test_with_four_of_six_only_the_missing_ones_are_taken_again() -> None:
     assert fixed(world) == (sum(int(p) for p in PRICES[2:]) + 5_000) * E18 // 6
 
 
+def test_of_samples_taken_again_only_the_missing_ones_are_bound_anew() -> None:
+    world = ready()
+    world.settle_prices(EXPIRY, PRICES)
+    do(world, "prove", EXPIRY, world.proofs(EXPIRY)[:4])
+    world.at(EXPIRY + LIFE + 1)
+    world.primary.new_phase()
+    world.primary.push(2_000)
+    start = EXPIRY + LIFE + 2 * MINUTE
+    with world.chain.isolated():
+        told = told_by(world.fixing.send.resolve(EXPIRY))
+        assert told == [("Renewed", (EXPIRY, start)), ("Bound", (EXPIRY, start + 4 * STEP, 2))]
+    assert do(world, "resolve", EXPIRY) == ()
+    assert [one.phase for one in world.fixing_twin.samples_of(EXPIRY)[0]] == [1] * 4 + [2] * 2
+    world.primary.new_phase()
+    world.tick(after=start + 4 * STEP - world.now)  # in its own second a sample lies ahead no more
+    assert do(world, "bind", EXPIRY) == ()
+    assert [one.phase for one in world.fixing_twin.samples_of(EXPIRY)[0]] == [1] * 4 + [2, 3]
+    world.tick(after=STEP)
+    assert do(world, "bind", EXPIRY) == ("NothingToBind", (EXPIRY,))
+
+
+def test_a_phase_takes_its_own_sixteen_bits() -> None:
+    """The largest, all of whose bits are ones, gives way to one of a single bit, from the fourth sample on."""
+    world = ready()
+    for time, phase in ((EXPIRY - WINDOW - 1, 2**16 - 1), (EXPIRY - WINDOW + 2 * STEP, 1), (EXPIRY - STEP - 1, 2**15)):
+        world.at(time)
+        world.chain.set_code(world.primary.mock.address, code_of({"phaseId()": (phase,)}))
+        world.fixing.send.bind(EXPIRY)
+    samples, _ = world.fixing.call.samplesOf(EXPIRY)
+    assert [one.phase for one in samples] == [2**16 - 1] * 3 + [1] * 2 + [2**15]
+    assert not any(one.proven for one in samples)
+
+
 def test_a_disputed_price_does_not_count() -> None:
     world = ready()
     jumps = [*PRICES[:3], 5_000.0, *PRICES[4:]]
@@ -170,6 +253,14 @@ def test_nothing_is_fixed_after_the_end_of_the_oracle() -> None:
     assert do(world, "resolve", EXPIRY) == ("OracleEnded", ())
     assert do(world, "bind", EXPIRY + WEEK) == ("OracleEnded", ())
     assert fixed(world) is None and START < EXPIRY
+
+
+def test_the_sum_holds_six_of_the_largest_prices() -> None:
+    world = ready(decimals=18)
+    world.walk(3.3e20)  # of at most 2 ** 128 units of 1e-18
+    world.settle_prices(EXPIRY, [3.3e20] * SAMPLES)
+    assert world.fix(EXPIRY) == ()
+    assert fixed(world) == round(3.3e20 * E18) > 2**130 // SAMPLES
 
 
 def test_no_proofs_fix_nothing() -> None:

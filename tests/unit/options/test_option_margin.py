@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
@@ -11,11 +12,12 @@ import pytest
 
 from bulkhead.chain import Revert
 from bulkhead.model.errors import ModelError
+from bulkhead.model.instruments.expiry_fixing import STEP
 from bulkhead.model.interfaces.instrument import Snapshot
 from bulkhead.model.libraries import black_scholes
 from bulkhead.model.margin.option_margin import OptionMargin, OptionMarginTerms
 from bulkhead.protocol.options import OptionMarginRates
-from tests.unit.options.options_world import DAY, E18, EXPIRY, HOUR, PRICE, OptionsWorld, ready
+from tests.unit.options.options_world import DAY, E18, EXPIRY, HOUR, MINUTE, PRICE, WIDE, WINDOW, OptionsWorld, ready
 
 ONE = E18
 #: Derive's older parameters, whatever volatility is.
@@ -62,6 +64,41 @@ def test_rates_that_do_not_fit_together_are_refused(built: OptionsWorld, percent
         zip(("initial", "initialFloor", "target", "maintenance"), (ONE * p // 100 for p in percents), strict=True)
     )
     assert told(built, rates_of(built) | rates) == ("OptionRatesInvalid", tuple(rates.values()))
+
+
+APART = 10**14
+#: The least and the most of each rate, and rates as near to each other as they may be.
+ENDS = [
+    {
+        "normal": ONE // 100, "least": ONE // 10, "most": ONE // 10, "initial": 2 * APART, "initialFloor": 2 * APART,
+        "target": 2 * APART, "maintenance": APART,
+    },
+    {
+        "normal": 10 * ONE, "least": 10 * ONE, "most": 10 * ONE, "initial": ONE // 10, "initialFloor": ONE // 10,
+        "target": ONE // 10, "maintenance": ONE // 10 - APART,
+    },
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("ends", ENDS)
+def test_terms_at_the_ends_of_their_ranges_are_taken_and_told(built: OptionsWorld, ends: dict[str, int]) -> None:
+    ask = built.deployment.deploy("OptionMargin", {"options": built.options.address, **ends}).call
+    told = [
+        ask.NORMAL(), ask.LEAST(), ask.MOST(), ask.INITIAL(), ask.INITIAL_FLOOR(), ask.TARGET(), ask.MAINTENANCE(),
+    ]  # fmt: skip
+    assert told == list(ends.values())
+
+
+@pytest.mark.parametrize(
+    ("ends", "less"),
+    [
+        (ENDS[0], {"maintenance": APART - 1}), (ENDS[0], {"target": 2 * APART - 1}),
+        (ENDS[0], {"initialFloor": 2 * APART - 1}), (ENDS[0], {"initial": 2 * APART - 1}),
+        (ENDS[1], {"initial": ONE // 10 + 1}),
+    ],
+)  # fmt: skip
+def test_rates_a_unit_beyond_are_refused(built: OptionsWorld, ends: dict[str, int], less: dict[str, int]) -> None:
+    assert told(built, ends | less)[0] == "OptionRatesInvalid"
 
 
 class Both:
@@ -177,3 +214,47 @@ def test_rates_are_in_proportion_to_volatility_between_their_bounds() -> None:
     high = Both(world, OptionMarginRates(normal=Decimal("0.01"), most=Decimal(3)))
     assert high.maintenance(series, PRICE * ONE, mark)[0] == PRICE * ONE * 27 // 100
     assert high.initial(series, 0, mark) == 0
+
+
+def test_nothing_is_needed_once_the_settlement_price_is_known_even_before_the_expiry() -> None:
+    world = ready()
+    series = world.series(True, PRICE, EXPIRY)
+    world.go(EXPIRY - WINDOW - MINUTE)
+    assert world.same(world.fixing, world.fixing_twin, "bind", EXPIRY) == ()
+    for i in range(6):
+        world.tick(after=EXPIRY - WINDOW + i * STEP + 1 - world.now)
+    model = Both(world, OptionMarginRates())
+    assert model.maintenance(series, PRICE * ONE, 10 * ONE)[0] > 0
+    assert world.fix(EXPIRY) == () and world.now < EXPIRY
+    assert model.maintenance(series, PRICE * ONE, 10 * ONE) == (0, 0)
+
+
+def test_margins_are_exact_to_the_last_unit_whatever_the_cap_and_the_step() -> None:
+    rng = random.Random(3)
+    odd = replace(WIDE, strike_step=Decimal("25.000000000000000001"), call_cap=Decimal("0.333333333333333333"))
+    world = ready(terms=odd)
+    model = Both(world, OptionMarginRates(normal=Decimal("0.7")))
+    for _ in range(60):
+        strike = rng.randrange(25, 9_000, 25)
+        series = world.series(rng.random() < 0.5, strike, EXPIRY)
+        near = int(strike * ONE * rng.uniform(0.985, 1.015))  # the initial rate lies above its floor
+        index, cap = rng.choice([0, 1, near, near, rng.randrange(10_000 * ONE)]), world.told("cap", series)
+        for mark in (0, rng.randrange(cap), cap, cap + 1):
+            for size in (1, -1, ONE + 1, -ONE - 1):
+                initial = model.initial(series, index, mark, size)
+                maintenance, target = model.maintenance(series, index, mark, size)
+                assert maintenance <= target <= initial
+                assert initial == -(-size * mark // ONE) or size < 0
+
+
+def test_rates_are_exact_to_the_last_unit_whatever_volatility_is_normal(built: OptionsWorld) -> None:
+    """At factors of 5 to 10 a unit of 1e-18 lost anywhere shows in most of them."""
+    rates = [Decimal(one) for one in ("0.0999", "0.0997", "0.0993", "0.0987")]
+    for i in range(16):
+        normal = Decimal(100_003 + 6_007 * i) / 10**6
+        model = Both(built, OptionMarginRates(normal, Decimal("0.1"), Decimal(10), *rates))
+        for put in (False, True):
+            for strike in (PRICE, 5 * PRICE):  # a call in the money, and one so far out that its floor counts
+                series = built.series(put, strike, EXPIRY)
+                model.initial(series, PRICE * ONE + 1, 7, -100 * ONE)
+                model.maintenance(series, PRICE * ONE + 1, 7, -100 * ONE)

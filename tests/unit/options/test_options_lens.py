@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 
 import pytest
@@ -9,12 +10,14 @@ import pytest
 from bulkhead.chain import Contract, Revert
 from bulkhead.model.libraries import option_series
 from tests.unit.options.options_world import (
+    DAY,
     E18,
     EXPIRY,
     HOUR,
     PRICE,
     START,
     WEEK,
+    WIDE,
     WINDOW,
     OptionsWorld,
     ready,
@@ -50,6 +53,15 @@ def test_expiries_are_the_next_fridays_and_the_last_ones_of_months(built: Option
     assert found(4, 0) == fridays[:4] and found(100, 0) == found(100, 100) == fridays
     assert found(0, 2) == monthly[:2] and found(0, 9) == monthly and found(0, 0) == []
     assert found(2, 3) == sorted({*fridays[:2], *monthly[:3]})
+
+
+def test_where_no_friday_lies_within_the_longest_tenor_there_is_no_expiry() -> None:
+    world = OptionsWorld(dataclasses.replace(WIDE, longest_tenor=2 * DAY))
+    lens = world.deployment.deploy("OptionsLens")
+    friday = START + WEEK
+    for now, found in ((world.now, []), (friday - 2 * DAY - 1, []), (friday - 2 * DAY, [friday]), (friday, [])):
+        world.chain.set_time(now)
+        assert lens.call.expiries(world.options.address, 4, 4) == found
 
 
 def test_months_of_a_hundred_years(lens: Contract) -> None:
@@ -164,6 +176,13 @@ def test_a_quote_of_a_straddle_says_what_its_legs_then_need_and_can_lose() -> No
             return bool(equity >= maintenance)
 
         assert healthy(edge) and not healthy(edge + (-1 if quote.low else 1))
+
+
+def test_a_quote_of_no_legs_asks_and_risks_nothing(built: OptionsWorld, lens: Contract) -> None:
+    factory, config = built.deployment.factory.address, built.contracts.config
+    plain = built.deployment.deploy("Lens")
+    quotes, loss, whole = lens.call.quoteLegs(plain.address, factory, config, [], LOW, HIGH, PRICE * ONE)
+    assert quotes == [] and loss == 0 and set(whole) == {0}
 
 
 def test_a_long_can_lose_its_fill_and_its_fees_and_is_always_healthy(built: OptionsWorld, lens: Contract) -> None:

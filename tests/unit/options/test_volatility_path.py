@@ -42,6 +42,25 @@ def test_settings_out_of_their_range_are_refused(name: str, value: int) -> None:
     assert foreseen.value.args == (name, value)
 
 
+@pytest.mark.parametrize(
+    "ends",
+    [
+        {"interval": 900, "lead": 1, "ramp": 1, "floor": 1},
+        {"interval": 900, "lead": 899, "ramp": 1, "floor": E18 + 1},
+        {"interval": DAY, "lead": DAY - 1, "ramp": E18, "floor": 10 * E18},
+    ],
+)
+def test_settings_at_the_ends_of_their_ranges_are_taken_and_told(ends: dict[str, int]) -> None:
+    world = OptionsWorld()
+    encoded = world.terms.path.encoded(world.volatility.address) | ends
+    contract = world.deployment.deploy("EuropeanOptions", encoded, world.terms.encoded(world.fixing.address, 6))
+    ask = contract.call
+    assert [ask.INTERVAL(), ask.LEAD(), ask.RAMP(), ask.FLOOR()] == list(ends.values())
+    first = -(-max(world.volatility_twin.slow(), ends["floor"]) // 10**12)
+    assert [tuple(turn) for turn in ask.turns()] == [(world.now, first, first)] * 3
+    assert [tuple(event.args) for event in contract.events("Turned")] == [(world.now, first, first)] * 3
+
+
 def test_a_turn_is_decided_once_an_interval_ahead_of_the_lead_and_after_the_feed() -> None:
     world = ready()
     same_everywhere(world)
@@ -88,19 +107,32 @@ def test_nothing_done_changes_what_lies_within_the_lead_or_an_interval_back() ->
 
 
 def test_a_jump_of_volatility_reaches_marks_by_the_ramp_only() -> None:
-    world = ready(terms=OptionTerms(path=PathTerms(ramp=Decimal("0.1")), feed=VolatilityTerms(slow_time=43_201)))
+    """Where a turn begins is rounded down to a millionth, here from all but one."""
+    path, feed = PathTerms(ramp=Decimal("0.100000999999999999")), VolatilityTerms(slow_time=43_201)
+    world = ready(terms=OptionTerms(path=path, feed=feed))
     series = world.series(True, 2_000, START + 14 * DAY)
     for price in (1_700, 2_000, 1_700, 2_000):
         world.tick(price, after=HOUR)
         world.keep()
+        same_everywhere(world)
     value: Any = world.told("volatilityAt", world.now)
+    assert world.twin.turns()[0].from_ == 1_200_001  # of 1,200,001.999998
     assert world.volatility_twin.slow() > 2 * value
     for _ in range(5):
         before = world.told("volatilityAt", world.now)
         world.tick(after=HOUR)
         world.keep()
         assert before < world.told("volatilityAt", world.now) <= before * 111 // 100
+    told = [tuple(event.args) for event in world.options.events("Turned")][-3:]
+    assert told == [tuple(turn) for turn in reversed(world.twin.turns())]
     assert world.told("mark", series, 2_000 * E18, world.now) > 0
+
+
+def test_a_turn_is_rounded_up_to_a_millionth() -> None:
+    world = ready(terms=OptionTerms(path=PathTerms(floor=Decimal("2.000000000000000001"))))
+    assert [turn.target for turn in world.options.call.turns()] == [2_000_001] * 3
+    assert world.twin.turns()[0].start >= world.now, "one was decided"
+    same_everywhere(world)
 
 
 def test_after_the_end_of_the_oracle_the_path_stands() -> None:

@@ -101,6 +101,20 @@ def test_an_index_that_is_out_of_range_is_none() -> None:
     assert w.first(t + 62, *rounds) == (0, w.now - 1, False)
 
 
+def test_the_largest_index_that_there_may_be() -> None:
+    leg, most = Fraction(10**8 + 1, 10**8), 2**128 - 1
+    own = -(-most * leg.denominator // leg.numerator)
+    w = World(decimals=18, composition=MULTIPLY)
+    for _ in range(2):
+        w.all(Fraction(own, E18))
+        w.wait(60)
+    w.build()
+    t = w.now
+    assert w.first(t, *speak(w, Fraction(own, E18), leg)) == (most, w.now - 1, True)
+    t = w.now
+    assert w.first(t, *speak(w, Fraction(own + 1, E18), leg)) == (0, w.now - 1, False)
+
+
 @pytest.mark.parametrize("leg", [0, -1, Fraction(95, 100), Fraction(105, 100), 1_000_000, Fraction(1, 1_000_000)])
 def test_row_21_a_leg_at_its_bound_or_wrong_by_six_orders_is_invalid(leg: Fraction) -> None:
     w = world()

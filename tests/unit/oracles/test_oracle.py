@@ -80,6 +80,24 @@ def test_settings_that_nothing_goes_by_may_be_anything(validators: int, changes:
     assert w.ask("latest") == (2000 * E18, w.now)
 
 
+@pytest.mark.parametrize(
+    ("validators", "changes"),
+    [
+        (0, {"deviation": 0, "jumpLimit": 1, "maxAge": 1, "outageLimit": 2}),
+        (0, {"deviation": E18 - 1, "jumpLimit": E18 - 1, "maxAge": DAY - 1, "outageLimit": DAY}),
+        (2, {"spread": 1, "quorum": 1}),
+        (4, {"spread": E18 - 1, "quorum": 1}),
+        (4, {"quorum": 3}),
+        (0, {"sequencer": True, "grace": 1}),
+    ],
+)
+def test_settings_at_the_ends_of_their_ranges_are_taken_and_told(validators: int, changes: dict[str, Any]) -> None:
+    w = world(validators, **changes)
+    told = {name: getattr(w.contract.call, name)() for name in changes if name != "sequencer"}
+    assert told == {name: value for name, value in changes.items() if name != "sequencer"}
+    assert w.ask("latest") == (2000 * E18, w.now)
+
+
 def test_grace_is_needed_with_a_sequencer() -> None:
     assert World(sequencer=True).build_error(grace=0)[1][0].rstrip(b"\0") == b"grace"
 
@@ -149,6 +167,21 @@ def test_only_the_first_is_proven() -> None:
     for wrong in (0, 1, ID, ID | 1, ID | 2, rounds[1], rounds[2], rounds[2] + 1, 2 * ID | 3, 2**80, 2**256 - 1):
         assert w.first(t, wrong) == ("ProofInvalid", (wrong, t))
     assert w.first(t) == ("ProofInvalid", (0, t))
+
+
+@pytest.mark.parametrize("cut", [1, 31, 32])
+def test_a_word_of_a_proof_that_lacks_a_byte_is_none(cut: int) -> None:
+    w = world(2)
+    t = w.now
+    w.wait(10)
+    p, a, b = w.all(2000)
+    w.wait(1)
+    ask, proof = w.contract.call.firstAfter, encode_proof(p, (1, b))
+    assert answer_of(ask, 1, t, proof) == (2000 * E18, t + 10, True)
+    assert answer_of(ask, 1, t, proof[:-cut]) == ("QuorumNotShown", (0, 2, 1))
+    for words in (2, 3):  # what stands between the primary's and the validators'
+        assert answer_of(ask, 1, t, encode_proof(p, (a, b))[: 32 * words]) == ("QuorumNotShown", (0, 2, 1))
+    assert answer_of(ask, 1, t, proof[: 32 - cut]) == ("ProofInvalid", (0, t))
 
 
 def test_no_price_yet() -> None:
@@ -808,3 +841,16 @@ def test_starving_the_call_of_gas_starts_no_outage() -> None:
             except (Revert, Rejected):
                 continue
             assert w.contract.call.clock().started == 0
+
+
+def test_too_little_gas_is_told_with_what_there_must_be() -> None:
+    """At the first question to a feed: then it gets a hundred thousand, and twenty are left for what follows."""
+    w = world()
+    told = set()
+    for gas in range(130_000, 150_000, 1_000):
+        try:
+            w.chain.send(w.contract.address, w.contract.encode.latest(), gas=gas)
+        except Revert as revert:
+            told.add((revert.name, revert.values[1]))
+            assert revert.values[0] < 120_000
+    assert told == {("GasTooLow", 120_000)}

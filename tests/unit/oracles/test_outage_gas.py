@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -102,6 +103,32 @@ def test_req_24_the_worst_that_sources_can_do(kinds: dict[str, Any], burning: tu
     print(f"{kinds}, {burning} burn: {spent[0]:,} gas to start the clock, {spent[1]:,} to go on")
     assert w.contract.call.clock().started != 0
     assert max(spent) < WORST
+
+
+def test_req_24_a_pool_that_burns_is_not_asked_about_every_round() -> None:
+    """Thirty-two rounds with a quarter of a million each would be 8,000,000."""
+    w = world(2, pools=(1,))
+    dispute(w)
+    w.chain.set_code(w.validators[0].mock.address, FOREVER)
+    assert w.contract.send.checkOutage(gas=16_000_000).gas_used < WORST
+
+
+def test_req_24_a_pool_that_has_burnt_its_share_agrees_with_no_price_however_small() -> None:
+    w, least = World(2, decimals=18, pools=(1,)), Fraction(1, E18)
+    for _ in range(2):
+        w.primary.push(least)
+        w.validators[1].push(least)
+        w.wait(700)
+    w.build()
+    recorded = tuple(w.contract.call.last())
+    w.validators[1].push(2000)
+    for _ in range(40):
+        w.wait(60)
+        w.primary.push(least)
+    w.chain.set_code(w.validators[0].mock.address, FOREVER)
+    events = w.contract.send.checkOutage(gas=16_000_000).events
+    assert [event.name for event in events] == ["OutageStarted"]
+    assert tuple(w.contract.call.last()) == recorded
 
 
 @pytest.mark.parametrize("kinds", [{}, {"pools": (1,)}])

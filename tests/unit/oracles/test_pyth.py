@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from fractions import Fraction
 from functools import partial
 from typing import Any
 
@@ -103,6 +104,18 @@ def test_the_fee_is_taken_exactly_and_nothing_stays() -> None:
     w.contract.send.prove(0, t + 1, [w.primary.encoded(update)], value=3)
     assert w.chain.balance(w.contract.address) == 0
     assert w.prove(0, t + 1, update, update, value=3) == ("FeeDiffers", (3, 6))
+
+
+def test_pyth_is_asked_for_the_unique_update_and_neither_for_no_others_nor_to_store_it() -> None:
+    """Its three switches come back as the bits of a price, published now; the mock heeds the first alone."""
+    w = world()
+    price = bytes.fromhex("608435" + "60a43560011b17" + "60c43560021b17" + "608052")
+    words = {0: 0x40, 0x20: 0x180, 0x40: 1, 0xC0: 2**256 - 8}
+    told = "".join(f"7f{word:064x}60{place:02x}52" for place, word in words.items()) + "4260e052"
+    asked = "parsePriceFeedUpdatesWithConfig(bytes[],bytes32[],uint64,uint64,bool,bool,bool)"
+    answers = {"getUpdateFee(bytes[])": (3,), asked: price + bytes.fromhex(told + "6101a05ff3")}
+    w.chain.set_code(w.primary.mock.address, code_of(answers))
+    assert answer_of(partial(w.contract.call.prove, value=3), 0, w.now, [b""]) == (0b001 * 10**10, w.now)
 
 
 def test_a_proof_lasts_as_long_as_its_transaction() -> None:
@@ -220,6 +233,20 @@ def test_a_price_of_pyth_that_is_refused(changes: dict[str, Any], error: Any) ->
     w.all(2000)
     name, values = w.build_error(primary=w.config(w.primary, **changes))
     assert name == error if isinstance(error, str) else (name, values[0].rstrip(b"\0")) == ("SettingInvalid", error)
+
+
+@pytest.mark.parametrize(("decimals", "confidence"), [(18, 1), (0, 10**9)])
+def test_settings_at_the_ends_of_their_ranges_are_taken(decimals: int, confidence: int) -> None:
+    """2e11 of the last of 18 decimals, or of whole units, and validators that say the same."""
+    w = World(2, pyth=(0,))
+    index = 2 * 10**11 * 10 ** (18 - decimals)
+    for _ in range(2):
+        for feed in w.validators:
+            feed.push(Fraction(index, E18))
+        w.primary.push(2000, exponent=-decimals)
+        w.wait(1)
+    w.build(primary=w.config(w.primary, decimals=decimals, confidence=confidence, heartbeat=1), maxAge=AGE)
+    assert w.ask("latest") == (index, w.now - 1)
 
 
 def test_row_22_the_exponent_is_held_against_the_decimals_declared() -> None:
@@ -455,7 +482,9 @@ def wild(w: World, price: int, confidence: int, published: int) -> None:
     w.chain.set_code(w.primary.mock.address, code_of({"getPriceUnsafe(bytes32)": answer}))
 
 
-@pytest.mark.parametrize(("price", "confidence"), [(2**63, 0), (2**255 - 1, 0), (2000 * 10**8, 2**64)])
+@pytest.mark.parametrize(
+    ("price", "confidence"), [(2**63, 0), (2**255 - 1, 0), (2000 * 10**8, 2**64), (2000 * 10**8, 2**256 - 1)]
+)
 def test_row_8_words_beyond_their_types_are_no_price(price: int, confidence: int) -> None:
     w = world()
     wild(w, 2000 * 10**8, 0, w.now)

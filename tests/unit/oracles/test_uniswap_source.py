@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bulkhead.build import artifacts
-from bulkhead.chain import Contract, RevmChain
+from bulkhead.chain import Contract, Revert, RevmChain
 from tests.differential.answers import answer_of
 from tests.uniswap import CORE, Pool, Source, Uniswap, config, pinned, published
 from tests.unit.market.instrument import code_of
@@ -240,6 +240,18 @@ def test_sums_that_wrap_around(stage: Stage, then: int, since: int, mean: int) -
     near = observed((3, then), (4, since), (6, 2**160 - 1), (7, 6))
     stage.chain.set_code(stage.pool.address, returning(near + b"and more than was asked for"))
     assert tuple(stage.harness.call.means(words[0], 0)) == (True, mean, 7)
+
+
+def test_too_little_gas_is_told_with_what_there_must_be(stage: Stage) -> None:
+    words, told = stage.source().words, set()
+    for gas in range(290_000, 310_000, 1_000):
+        try:
+            data = stage.harness.encode.asOf(*words, stage.chain.timestamp)
+            stage.chain.send(stage.harness.address, data, gas=gas)
+        except Revert as revert:
+            told.add((revert.name, revert.values[1]))
+            assert revert.values[0] < 280_000
+    assert told == {("GasTooLow", 280_000)}
 
 
 # ---------------------------------------------------------------- refused at creation

@@ -13,8 +13,10 @@ from web3.utils import get_create_address
 from bulkhead.build import artifacts
 from bulkhead.chain import Contract, Receipt, Revert, RevmChain
 from bulkhead.model.oracles.oracle import encode_proof
-from bulkhead.protocol import OracleTerms
-from bulkhead.protocol.config import source
+from bulkhead.model.oracles.oracle_settings import Composition
+from bulkhead.protocol import MarketContracts, OracleTerms
+from bulkhead.protocol.config import source, text32
+from tests.unit.options.options_world import DAY, EXPIRY, WEEK, ready
 from tests.world import HEARTBEAT, ONE, PRICE, World
 
 NOBODY = "0x" + "00" * 20
@@ -29,14 +31,18 @@ class KeptWorld(World):
         self.adapter = self.adapt(self.perpetual, [self.feed.proxy])
         self.feeds = [self.feed.proxy, *(self.deployment.deploy("FeedProxyMock", 8) for _ in range(2))]
         self.speak(PRICE)
-        settings = OracleTerms().encoded(self.feed.proxy.address, 8)
-        settings |= {"validators": [source(feed.address) for feed in self.feeds[1:]], "spread": ONE // 100, "quorum": 1}
-        oracle = self.deployment.deploy("Oracle", settings)
-        self.three = self.deployment.perpetual_market(self.token, oracle)
+        self.three = self.checked(self.feeds[1:])
+
+    def checked(self, validators: list[Contract], **settings: Any) -> MarketContracts:
+        """A market whose primary these feeds check."""
+        checks = {"validators": [source(feed.address) for feed in validators], "spread": ONE // 100, "quorum": 1}
+        terms = OracleTerms().encoded(self.feed.proxy.address, 8) | checks | settings
+        market = self.deployment.perpetual_market(self.token, self.deployment.deploy("Oracle", terms))
         for account in (self.trader, self.provider):
-            for spender in (self.three.market, self.three.pool):
+            for spender in (market.market, market.pool):
                 self.token.send.approve(spender.address, 2**256 - 1, sender=account)
-        self.three.pool.send.deposit(1_000_000 * self.unit, self.provider, sender=self.provider)
+        market.pool.send.deposit(1_000_000 * self.unit, self.provider, sender=self.provider)
+        return market
 
     def adapt(self, market: Any, feeds: list[Contract]) -> Contract:
         """An adapter of a market."""
@@ -49,6 +55,10 @@ class KeptWorld(World):
         now = self.chain.timestamp
         for feed in self.feeds:
             feed.send.push(price // 10**10, now, now)
+
+    def say(self, feed: Contract, price: int) -> None:
+        """One feed speaks now."""
+        feed.send.push(price // 10**10, self.chain.timestamp, self.chain.timestamp)
 
     def check(self, *positions: str, first: int = 0, count: int = 0, adapter: Contract | None = None) -> Any:
         """What there is to do: whether, what, and as the network would send it."""
@@ -118,6 +128,71 @@ def test_a_price_that_validators_check_is_proven_too(world: KeptWorld) -> None:
     assert world.perform(data, adapter=adapter).events_of("Opened")
 
 
+def test_a_price_that_was_seen_before_it_came_on_chain_is_not_the_first(world: KeptWorld) -> None:
+    """Nodes saw it in the second of the deadline; it came on chain half a minute later."""
+    (position,) = world.request(world.leg(10 * ONE, 2_000, 5_000))
+    due = world.chain.timestamp + world.perpetual.config["delay"]
+    world.wait(world.perpetual.config["delay"] + 30)
+    world.feed.proxy.send.push(PRICE // 10**10, due, world.chain.timestamp)
+    assert world.check(position)[0] is False
+    world.speak(PRICE)
+    _, executions, _, data = world.check(position)
+    assert executions == {position: world.proof()}
+    assert world.perform(data).events_of("Opened")
+
+
+@pytest.mark.parametrize("silent", ["dead", "not yet"])
+def test_a_validator_that_says_nothing_is_shown_as_silent(world: KeptWorld, silent: str) -> None:
+    """What is left of the quorum denies the price, so that the order is void, and not waiting for ever."""
+    adapter = world.adapt(world.three, world.feeds)
+    primary, quiet, denies = world.feeds
+    quiet.send.fail(1) if silent == "dead" else quiet.send.newPhase()
+    world.three.oracle.send.checkOutage()  # which remembers the phase
+    world.wait(60)
+    (position,) = world.request(world.leg(10 * ONE, 2_000, 5_000), market=world.three)
+    world.wait(60)
+    world.say(primary, PRICE)
+    world.say(denies, PRICE * 11 // 10)
+    world.wait(1)
+    if silent == "not yet":
+        world.say(quiet, PRICE)
+    rounds = [int(feed.call.latestRoundData()[0]) for feed in (primary, denies)]
+    _, executions, _, data = world.check(position, adapter=adapter)
+    assert executions == {position: encode_proof(rounds[0], (0 if silent == "dead" else 2 << 64 | 1, rounds[1]))}
+    assert world.perform(data, adapter=adapter).events_of("OrderVoided")
+
+
+def test_a_price_composed_of_two_feeds_is_proven_too(world: KeptWorld) -> None:
+    """The second leg comes after the validators, and has a phase of its own."""
+    leg = world.deployment.deploy("FeedProxyMock", 8)
+    leg.send.newPhase()
+    world.say(leg, ONE)
+    world.say(leg, ONE)
+    parts = {"quote": text32("USDC"), "leg": source(leg.address), "composition": Composition.DIVIDE}
+    market = world.checked(world.feeds[1:], **parts)
+    adapter = world.adapt(market, [*world.feeds, leg])
+    (position,) = world.request(world.leg(10 * ONE, 2_000, 5_000), market=market)
+    world.speak(PRICE)
+    world.wait(1)
+    first, *others = (int(feed.call.latestRoundData()[0]) for feed in (*world.feeds, leg))
+    _, executions, _, data = world.check(position, adapter=adapter)
+    assert others[-1] == 2 << 64 | 2 and executions == {position: encode_proof(first, tuple(others))}
+    assert world.perform(data, adapter=adapter).events_of("Opened")
+
+
+def test_with_a_wrong_feed_no_proof_is_found_and_no_wrong_one_sent(world: KeptWorld) -> None:
+    """Its rounds have other numbers. The order is found once its time is over, as where nobody can prove it."""
+    wrong = world.adapt(world.perpetual, world.feeds[1:2])
+    (position,) = world.request(world.leg(10 * ONE, 2_000, 5_000))
+    world.speak(PRICE)
+    assert list(world.check(position)[1]) == [position]
+    assert world.check(position, adapter=wrong)[0] is False
+    world.wait(world.perpetual.config["timeToLive"] + 60)
+    _, executions, _, data = world.check(position, adapter=wrong)
+    assert executions == {position: b""}
+    assert world.perform(data, adapter=wrong).events_of("OrderVoided")
+
+
 def test_an_order_that_nobody_can_prove_is_void_once_its_time_is_over(world: KeptWorld) -> None:
     """Also where the adapter knows of no feeds."""
     blind = world.adapt(world.perpetual, [])
@@ -168,6 +243,45 @@ def test_a_batch_is_bounded(world: KeptWorld) -> None:
     receipt = world.perform(data)
     assert len(receipt.events_of("Opened")) == batch and receipt.gas_used < 5_000_000
     assert list(world.check(first=1, count=len(made))[1]) == made[batch:]
+
+
+def test_both_lists_of_a_batch_are_bounded(world: KeptWorld) -> None:
+    """And what one performance leaves the next one takes."""
+    batch = int(world.adapter.call.BATCH())
+    sick = [world.open(size=ONE, margin=115, reserve=300) for _ in range(batch + 2)]
+    made = world.request(*[world.leg(ONE, 250, 300)] * (batch + 2))
+    world.price(1_920 * ONE)
+    for some in (slice(batch), slice(batch, None)):
+        _, executions, liquidations, data = world.check(first=1, count=10**6)
+        assert (list(executions), liquidations) == (made[some], sick[some])
+        told = world.perform(data).event("Performed")
+        assert (told.args.executed, told.args.liquidated) == (len(made[some]), len(sick[some]))
+    assert world.check(first=1, count=10**6)[0] is False
+
+
+def test_where_nothing_is_named_there_is_nothing_to_do(world: KeptWorld) -> None:
+    world.open(margin=1_000)
+    world.price(1_930 * ONE)
+    assert world.check(count=0)[:3] == (False, {}, [])
+
+
+def test_what_has_no_mark_for_now_hides_nobody(world: KeptWorld) -> None:
+    """An option between its expiry and its settlement price cannot be judged; one of the next week can."""
+    options = ready()
+    feeds, receiver = [options.primary.mock.address], options.keeper
+    factory = options.deployment.factory.address
+    adapter = options.deployment.deploy("KeeperAdapter", factory, options.contracts.config, feeds, receiver)
+    ends, lives = (options.series(False, 2_000, expiry) for expiry in (EXPIRY, EXPIRY + WEEK))
+    positions = options.open(*(options.position(series, -10, 4_800, 1_400) for series in (ends, lives)))
+    options.go(EXPIRY - DAY)
+    options.walk(2_500)
+    options.go(EXPIRY + 60)
+    with pytest.raises(Revert) as refused:
+        options.market.call.health(positions[0], 2_500 * ONE, options.now)
+    assert refused.value.name == "InSettlement"
+    _, executions, liquidations, data = world.check(*positions, adapter=adapter)
+    assert (executions, liquidations) == ({}, positions[1:])
+    assert adapter.send.performUpkeep(data, sender=options.other).event("Performed").args.liquidated == 1
 
 
 @pytest.mark.parametrize("sender", ["trader", "other", "provider", "keeper", "stranger", "receiver"])
@@ -226,6 +340,29 @@ def test_what_is_refused_stops_nothing_else(world: KeptWorld) -> None:
     assert len(receipt.events_of("Opened")) == 1
     names = [Revert(e.args.reason, world.chain.registry).name for e in receipt.events_of("StepRefused")]
     assert names == ["UnknownPosition", "NoOrder"]
+
+
+def test_liquidations_without_a_price_do_not_stop_the_orders(world: KeptWorld) -> None:
+    sick = world.open(margin=1_000)
+    world.price(1_930 * ONE)
+    (position,) = world.request(world.leg(10 * ONE, 2_000, 5_000))
+    world.wait(2 * HEARTBEAT)
+    receipt = world.perform(encoded("Work", ([(position, b"")], [sick])))
+    assert receipt.events_of("OrderVoided") and not receipt.events_of("Exited")
+    refused = receipt.event("StepRefused").args
+    assert (refused.position, Revert(refused.reason, world.chain.registry).name) == (NOBODY, "PriceStale")
+    told = receipt.event("Performed").args
+    assert (told.executed, told.liquidated) == (1, 0)
+
+
+def test_an_adapter_that_the_token_refuses_to_pay_still_does_the_work(world: KeptWorld) -> None:
+    sick = world.open(margin=1_000)
+    world.price(1_930 * ONE)
+    world.token.send.setBlocked(world.adapter.address, True)
+    receipt = world.perform(world.check(sick)[3])
+    assert [event.args.position for event in receipt.events_of("Exited")] == [sick]
+    told = receipt.event("Performed").args
+    assert (told.liquidated, told.fees) == (1, 0) and world.balance(world.adapter.address) == 0
 
 
 def test_a_receiver_that_the_token_refuses_stops_no_upkeep(world: KeptWorld) -> None:
