@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from bulkhead.chain import Address
+from bulkhead.keeper.adapter import Adapter
 from bulkhead.keeper.policy import EXPIRED_POINT, TURN, Intent, Step
 from bulkhead.keeper.pulled import Pulled
 from bulkhead.keeper.settings import Job
@@ -26,12 +27,17 @@ class Call(NamedTuple):
 
 
 def call_of(
-    intent: Intent, market: Market, me: Address, terms: Terms | None = None, pulled: Pulled | None = None
+    intent: Intent,
+    market: Market,
+    me: Address,
+    terms: Terms | None = None,
+    pulled: Pulled | None = None,
+    adapter: Adapter | None = None,
 ) -> Call | None:
     """The transaction of an intent as sent by `me`, proof included; None where nothing is left of it.
 
     `terms` name the feed of volatility and what options need, `pulled` brings prices where those of the oracle are
-    Pyth's.
+    Pyth's, liquidations go by way of an `adapter`.
 
     Raises Revert where the contract refuses it, LookupError where no feeds are known to prove prices with, or a price
     is disputed.
@@ -61,6 +67,8 @@ def call_of(
         return Call(intent, market.address, contract.encode.closeAtReserve(vault))
     name = "liquidate" if intent.job is Job.LIQUIDATE else "settle"
     rest = _those_that_pass(intent, lambda vaults: int(getattr(contract.call, name)(vaults, sender=me)))
+    if adapter is not None and rest.targets and intent.job is Job.LIQUIDATE:
+        return Call(rest, adapter.address, adapter.liquidating(rest.targets))
     return Call(rest, market.address, getattr(contract.encode, name)(rest.targets)) if rest.targets else None
 
 

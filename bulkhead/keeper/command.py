@@ -16,11 +16,15 @@ from bulkhead.keeper.settings import Job, Settings
 
 if TYPE_CHECKING:
     from bulkhead.chain import Web3Chain
+    from bulkhead.keeper.adapter import Adapter
+    from bulkhead.keeper.pulled import Pulled
     from bulkhead.keeper.runner import Keeper
     from bulkhead.protocol import Market
 
 #: Environment variables: the nodes' URLs, and the private keys to send with; several with commas between.
 RPC, KEY = "BULKHEAD_RPC_URL", "BULKHEAD_KEEPER_KEY"
+#: What a price service lets its customers in by.
+PRICES_KEY = "BULKHEAD_PRICES_KEY"
 
 #: Options that are numbers.
 _NUMBERS = ("coin_price", "min_profit", "fee_cap", "daily_budget", "upkeep_budget")
@@ -40,6 +44,7 @@ examples:
   bulkhead keeper deployments/sepolia.json --market ETH --dry-run --once       what it would do now; no key needed
   bulkhead keeper FILE --jobs liquidate execute --coin-price 2000 --min-profit 0.5 --daily-budget 0.02
   bulkhead keeper FILE --coin-price 2000 --listen 9464 --alert https://...      figures, health and alerts
+  bulkhead keeper FILE --coin-price 2000 --prices https://hermes.pyth.network    of a market on prices of Pyth
   bulkhead keeper FILE --rehearse --coin-price 2000      every liquidation on a local copy: what fails?
   bulkhead keeper FILE --replay 21000000 21000600        what it would have sent at these blocks
 """
@@ -65,7 +70,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--place", metavar="K/N", help="this is keeper K of N side by side, from 1 on")
     command.add_argument("--private", metavar="URL", help="send to this relay, not to the node")
-    command.add_argument("--bundles", action="store_true", help="to the relay by eth_sendBundle")
+    command.add_argument(
+        "--bundles", action="store_true", help="to the relay by eth_sendBundle: what would fail costs nothing there"
+    )
+    command.add_argument(
+        "--prices", metavar="URL", help=f"price service (as Hermes) for prices of Pyth; its key is in ${PRICES_KEY}"
+    )
     command.add_argument("--state", type=Path, default=Path("out/keeper"), metavar="DIR", help="default: out/keeper")
     command.add_argument("--once", action="store_true", help="do what there is to do now, then end")
     command.add_argument("--dry-run", action="store_true", help="log what would be sent; send nothing")
@@ -137,6 +147,7 @@ def keeper_of(options: argparse.Namespace) -> Keeper:
     if options.bundles and not options.private:
         raise KeeperError("--bundles go to a relay: name it with --private URL.")
     market, start = market_of(options)
+    pulled = _pulled(options, market)
     unit = 10**market.token.decimals
     settings = Settings(
         jobs=frozenset(map(Job, options.jobs or Job)),
@@ -153,7 +164,15 @@ def keeper_of(options: argparse.Namespace) -> Keeper:
     bundles = cast("Web3Chain", market.chain) if options.bundles else None
     submitter = PrivateSubmitter(options.private, bundles) if options.private else None
     return Keeper(
-        market, keys, settings, folder=options.state, start=start, dry_run=options.dry_run, submitter=submitter
+        market,
+        keys,
+        settings,
+        folder=options.state,
+        start=start,
+        dry_run=options.dry_run,
+        submitter=submitter,
+        pulled=pulled,
+        adapter=_adapter(options, market, keys) if options.bundles else None,
     )
 
 
@@ -177,6 +196,32 @@ def market_of(options: argparse.Namespace) -> tuple[Market, int]:
     except LookupError as error:
         raise KeeperError(f"--market: {error.args[0]}") from None
     return market, _created(record, market)
+
+
+def _adapter(options: argparse.Namespace, market: Market, keys: Sequence[Any]) -> Adapter | None:
+    """The adapter that FILE names for the market, if its fees are this keeper's."""
+    from bulkhead.chain import to_address
+    from bulkhead.keeper.adapter import Adapter
+
+    address = _record(options.record)["markets"][market.name].get("adapter")
+    adapter = None if address is None else Adapter(market.chain, address)
+    is_own = adapter is not None and adapter.receiver in [to_address(key.address) for key in keys]
+    return adapter if is_own and adapter is not None and adapter.market == market.address else None
+
+
+def _pulled(options: argparse.Namespace, market: Market) -> Pulled | None:
+    """What brings the prices of a market whose primary is Pyth's. A rehearsal has none, and says so itself."""
+    from bulkhead.keeper.prices import PriceService
+    from bulkhead.keeper.pulled import Pulled
+
+    service = PriceService(options.prices or "", os.environ.get(PRICES_KEY, ""))
+    try:
+        pulled = Pulled.recorded(_record(options.record), market.name or "", service)
+    except LookupError as error:
+        raise KeeperError(str(error.args[0])) from None
+    if pulled is not None and not options.prices and not options.rehearse:
+        raise KeeperError("prices of this market are Pyth's and have to be brought: name a service with --prices URL.")
+    return pulled
 
 
 def _urls(options: argparse.Namespace) -> list[str]:

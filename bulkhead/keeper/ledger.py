@@ -20,6 +20,16 @@ CREATE TABLE IF NOT EXISTS flights (sender TEXT, nonce INTEGER, flight TEXT NOT 
 CREATE TABLE IF NOT EXISTS spent (day INTEGER, job TEXT, wei TEXT NOT NULL, PRIMARY KEY (day, job));
 CREATE TABLE IF NOT EXISTS cooling (target TEXT PRIMARY KEY, until INTEGER NOT NULL, times INTEGER NOT NULL);
 """
+#: Bytes of a file of SQLite, at least.
+_HEADER = 512
+#: Errors of SQLite that say nothing of the file's content.
+_OUTSIDE = (
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+)
 
 
 @dataclass(frozen=True)
@@ -30,6 +40,7 @@ class Flight:
     sent_at       chain's time of the newest sending, seconds; `raw` is that, signed
     value         native value that goes along, wei
     block         as of whose end it was tried out
+    last          block that may take it, and none after; 0: any
     """
 
     nonce: int
@@ -45,6 +56,7 @@ class Flight:
     sender: str = ""
     value: int = 0
     block: int = 0
+    last: int = 0
 
     @property
     def cost(self) -> int:
@@ -52,13 +64,52 @@ class Flight:
         return self.gas * self.price + self.value
 
 
+class LedgerTorn(sqlite3.DatabaseError):
+    """A ledger that cannot be read any more. Only a person may go on without it: a budget would be spent twice."""
+
+    def __init__(self, file: Path | str) -> None:
+        super().__init__(
+            f"The ledger {file} is torn: move it away to begin a new one once what the keeper has sent is mined, for "
+            "with it is lost what is under way, what today has cost and which positions are left alone."
+        )
+
+
 class Ledger:
-    """The ledger in a file; ":memory:" forgets. Raises sqlite3.Error for a file that is none, or a full disk."""
+    """The ledger in a file; ":memory:" forgets, and a file without content is a new one.
+
+    Raises LedgerTorn for a file that is none, or not whole; other errors of sqlite3 where the disk is full, say.
+    """
 
     def __init__(self, file: Path | str = ":memory:") -> None:
+        if isinstance(file, Path) and file.exists() and 0 < file.stat().st_size < _HEADER:
+            raise LedgerTorn(file)  # SQLite would take it for an empty one
         self._db = sqlite3.connect(file)
-        self._db.execute("PRAGMA synchronous = FULL")
-        self._db.executescript(_TABLES)
+        try:
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.executescript(_TABLES)
+            self._read_all()
+        except (
+            sqlite3.DatabaseError,
+            ValueError,
+            TypeError,
+            KeyError,
+            AttributeError,
+        ) as error:  # it may be of any type
+            self._db.close()
+            if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF in _OUTSIDE:
+                raise
+            raise LedgerTorn(file) from None
+
+    def _read_all(self) -> None:
+        """What is wrong shows here, and not when money hangs on it."""
+        (verdict,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise ValueError(verdict)
+        self.flights()
+        for wei, *_ in self._db.execute("SELECT wei, day + 0 FROM spent"):
+            int(wei)
+        for until, times in self._db.execute("SELECT until, times FROM cooling"):
+            until + times
 
     # --- what is under way
 
@@ -73,10 +124,19 @@ class Ledger:
         with self._db:
             self._db.execute("INSERT OR REPLACE INTO flights VALUES (?, ?, ?)", (flight.sender, flight.nonce, text))
 
-    def lands(self, flight: Flight, wei: int, now: int, missed: Iterable[str] = (), cool_down: int = 0) -> None:
-        """It is under way no more, and has cost so much; targets it has missed are left alone for `cool_down` seconds.
+    def lands(
+        self,
+        flight: Flight,
+        wei: int,
+        now: int,
+        missed: Iterable[str] = (),
+        raced: Set[str] = frozenset(),
+        cool_down: int = 0,
+    ) -> None:
+        """It is under way no more, and has cost so much, for nothing as far as `missed` goes.
 
-        Twice as long each time.
+        These are left alone for `cool_down` seconds, twice as long each time. What was `raced` for, and lost, is not
+        where it has cost nothing for as long again as it was last left alone for, `cool_down` at least.
         """
         job = flight.intent.job
         spent = self._spent(now, {job}) + wei
@@ -84,10 +144,16 @@ class Ledger:
             self._db.execute("DELETE FROM flights WHERE (sender, nonce) = (?, ?)", (flight.sender, flight.nonce))
             self._db.execute("INSERT OR REPLACE INTO spent VALUES (?, ?, ?)", (now // DAY, job, str(spent)))
             for target in missed:
-                found = self._db.execute("SELECT times FROM cooling WHERE target = ?", (target,)).fetchone()
-                times = 0 if found is None else int(found[0])
-                until = now + (cool_down << min(times, 16))
-                self._db.execute("INSERT OR REPLACE INTO cooling VALUES (?, ?, ?)", (target, until, times + 1))
+                found = self._db.execute("SELECT until, times FROM cooling WHERE target = ?", (target,)).fetchone()
+                until, times = found or (0, 0)
+                waits = [cool_down << min(max(number, 0), 16) for number in (times - 1, times)]
+                free = target in raced and now >= until + waits[0]
+                row = (target, now if free else now + waits[1], times + 1)
+                self._db.execute("INSERT OR REPLACE INTO cooling VALUES (?, ?, ?)", row)
+
+    def losses(self) -> dict[str, int]:
+        """How often each target has cost gas for nothing."""
+        return dict(self._db.execute("SELECT target, times FROM cooling"))
 
     # --- what it costs
 

@@ -86,6 +86,7 @@ class State:
 
     now            the block's time
     price          the newest valid price, or None; `unpriced_since` when there was last one
+    pulled         there may be newer ones, which whoever needs them brings along
     phase          what the oracle tells a commit now; None where it refuses commits
     ended          there is a final price and no other
     waiting        positions with an order
@@ -115,6 +116,7 @@ class State:
     turn_due: bool = False
     fixings: Sequence[Fixing] = ()
     busy: frozenset[str] = frozenset()
+    pulled: bool = False
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,7 @@ def execute(state: State, settings: Settings) -> Iterator[Intent]:
     for held in sorted(_free(state, state.waiting), key=lambda held: held.order.requested_at):
         due = held.order.requested_at + state.config.delay
         expired = state.now > due + state.config.time_to_live
-        if expired or (state.now > due and (state.price is None or state.price.time > due)):
+        if expired or _may_be_there(state, due):
             yield Intent(Job.EXECUTE, (held.vault,), _order_pay(state, held))
 
 
@@ -188,11 +190,10 @@ def settle(state: State, settings: Settings) -> Iterator[Intent]:
 
 def pay_exit(state: State, settings: Settings) -> Iterator[Intent]:
     """The first in line, once a price after its request may be there."""
-    first, price = state.first_exit, state.price
+    first = state.first_exit
     if first is None or first.owner is None:
         return
-    due = first.requested_at + state.config.delay
-    if state.now > due and (price is None or price.time > due):
+    if _may_be_there(state, first.requested_at + state.config.delay):
         yield Intent(Job.EXIT, (FIRST_EXIT,), state.config.keeper_floor)
 
 
@@ -228,7 +229,7 @@ def fix(state: State, settings: Settings) -> Iterator[Intent]:
 
     One that was never bound to a phase cannot be proven.
     """
-    now, price = state.now, state.price
+    now = state.now
     for fixing in () if state.ended else state.fixings:
         if now > fixing.until:
             yield Intent(Job.FIX, (Step.RESOLVE.target(fixing.expiry),), 0)
@@ -238,8 +239,7 @@ def fix(state: State, settings: Settings) -> Iterator[Intent]:
         if unbound and now >= ahead[0].time - AHEAD:
             yield Intent(Job.FIX, (Step.BIND.target(fixing.expiry),), 0)
         for number, sample in enumerate(fixing.samples):
-            is_there = sample.time < now and (price is None or price.time > sample.time)
-            if is_there and sample.phase and not sample.proven:
+            if _may_be_there(state, sample.time) and sample.phase and not sample.proven:
                 yield Intent(Job.FIX, (Step.PROVE.target(fixing.expiry, number),), 0)
 
 
@@ -253,6 +253,12 @@ _JOBS = {
     Job.FIX: fix,
     Job.VOLATILITY: update_volatility,
 }
+
+
+def _may_be_there(state: State, time: int) -> bool:
+    """The first price after a time. Where the newest one is not known, only trying it out tells."""
+    price = state.price
+    return state.now > time and (state.pulled or price is None or price.time > time)
 
 
 def _free(state: State, held: Sequence[Held]) -> Iterator[Held]:

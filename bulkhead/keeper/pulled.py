@@ -14,9 +14,11 @@ from bulkhead.build import artifacts
 from bulkhead.chain import Address, Contract, Revert, Web3Chain
 from bulkhead.chain.base import AddressLike
 from bulkhead.model.oracles.oracle import encode_proof
+from bulkhead.model.oracles.source import Kind
 from bulkhead.protocol.errors import PriceNotThereYet, ProofInvalid, typed
 from bulkhead.protocol.market import Market
 from bulkhead.protocol.oracle import NO_ROUND, Feed
+from bulkhead.protocol.protocol import sources_of
 from bulkhead.protocol.units import to_seconds
 
 #: Fetches the signed updates of a price, by its id, among which is the first published at or after a time; none if
@@ -59,6 +61,22 @@ class Pulled:
     updates: Updates
     ids: Mapping[int, bytes]
     feeds: Sequence[AddressLike | None] = field(default=())
+
+    @classmethod
+    def recorded(cls, content: Mapping[str, Any], name: str, updates: Updates) -> Pulled | None:
+        """As a deployment record tells of a market; None where its primary is not Pyth's.
+
+        Raises LookupError for a record without Upkeep.
+        """
+        sources = sources_of(content, name)
+        ids = {n: bytes.fromhex(one["id"][2:]) for n, one in enumerate(sources) if one["kind"] == Kind.PYTH}
+        if 0 not in ids:
+            return None
+        upkeep = content["steps"].get("Upkeep")
+        if upkeep is None:
+            raise LookupError(f"The record of market {name} names no Upkeep, which brings prices of Pyth along.")
+        feeds = [one["at"] if one["kind"] == Kind.CHAINLINK else None for one in sources[1:]]
+        return cls(upkeep["address"], sources[0]["at"], updates, ids, feeds)
 
     def prove(
         self,

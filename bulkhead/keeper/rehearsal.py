@@ -118,6 +118,8 @@ def rehearse(keeper: Keeper, log: LogEvent) -> int:
     The node must serve the state of its newest block while this runs. Raises LookupError and the chain's errors.
     """
     source = keeper.follower.chain
+    if keeper.market.oracle.feeds[:1] == [None]:
+        raise LookupError("The primary of this market is Pyth's, whose prices are signed: none to come can be staged.")
     head = keeper.follower.sync()
     options = ("--fork-url", source.url, "--fork-block-number", str(head.number))
     counts = {"positions": 0, "covered": 0, "failed": 0}

@@ -16,12 +16,13 @@ from bulkhead.chain import ChainError, Event, Log, Revert, to_address
 from bulkhead.chain.address import to_bytes
 from bulkhead.chain.receipt import decode_logs
 from bulkhead.keeper import policy
+from bulkhead.keeper.adapter import Adapter
 from bulkhead.keeper.board import Board
 from bulkhead.keeper.calls import Call, call_of
 from bulkhead.keeper.checkpoint import Checkpoint
 from bulkhead.keeper.endpoints import Endpoints
 from bulkhead.keeper.follower import Follower, Header
-from bulkhead.keeper.ledger import Ledger
+from bulkhead.keeper.ledger import Flight, Ledger
 from bulkhead.keeper.observer import Observer
 from bulkhead.keeper.policy import Intent, Price, State
 from bulkhead.keeper.pulled import Pulled
@@ -76,6 +77,7 @@ class Keeper:
     key       or a list of keys: each has transactions of its own under way, never two for the same position
     submitter by which transactions go to who makes blocks; the chain's node by default
     pulled    brings prices along where those of the oracle's primary are Pyth's
+    adapter   by which liquidations go: one that fails where nothing is left to do, for ways on which that costs nothing
     folder    for its checkpoint and its ledger; None: both are forgotten with it
     start     a block not after the market's creation, from which on a first scan reads
     dry_run   decides and tries out, sends nothing
@@ -95,6 +97,7 @@ class Keeper:
         log: LogEvent = json_log,
         submitter: Submitter | None = None,
         pulled: Pulled | None = None,
+        adapter: Adapter | None = None,
     ) -> None:
         self.market, self.settings, self.dry_run, self._write = market, settings or Settings(), dry_run, log
         #: Who else hears of every event, and sees every look.
@@ -102,7 +105,7 @@ class Keeper:
         #: By which workers of one market share its work.
         self.board = Board()
         self.terms = terms = Terms.of(market)
-        self._pulled = pulled
+        self._pulled, self._adapter = pulled, adapter
         checkpoint = None
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
@@ -113,11 +116,11 @@ class Keeper:
         #: One for each key.
         self.senders = [Sender(self.follower.chain, one, self.ledger, self.settings, submitter) for one in keys]
         self._let_go({sender.address for sender in self.senders})
-        self._turns = Turns(self.settings.keepers, self.settings.place, self.settings.turn)
+        self._turns = Turns(self.settings.keepers, self.settings.place, self.settings.turn, self.ledger.losses())
         #: The full sweep that is under way, and the time from which on the next one is due.
         self._audit: Iterator[frozenset[bytes]] | None = None
         self._audit_due = 0
-        self._reader = StateReader(market, terms, self.follower, self.settings.sweep)
+        self._reader = StateReader(market, terms, self.follower, self.settings.sweep, pulled is not None)
         #: When there was a valid price last, or a check of the clock that prices stay away for.
         self._priced = 0
         #: What was refused when it was tried out: when, and the time of the newest price then.
@@ -233,7 +236,7 @@ class Keeper:
         me = max((sender.address for sender in senders), key=chain.balance)
         facts: dict[str, Any] = {"job": intent.job, "targets": intent.targets}
         try:
-            call = call_of(intent, self.market, me, self.terms, self._pulled)
+            call = call_of(intent, self.market, me, self.terms, self._pulled, self._adapter)
             if call is None:
                 return ()
             gas = call.gas or chain.estimate(call.data, to=call.to, sender=me)
@@ -289,19 +292,20 @@ class Keeper:
         missed = tuple(target for target in intent.targets if target not in done)
         gas = 0 if receipt is None else int(receipt["gasUsed"], 16)
         due = sum(map(_keeper_s, events))
-        paid = 0 if receipt is None else min(due, self._received(receipt, landed.flight.sender))
+        paid = 0 if receipt is None else min(due, self._received(receipt, self._payee(landed.flight)))
         result = Done(intent, done, missed, paid, gas, landed.wei)
-        useless = missed if paid == due else intent.targets  # of a token that refuses the keeper its fee
-        cooled: tuple[str, ...] = ()
+        lost, raced = tuple[str, ...](), set[str]()
         if receipt is not None and self._is_loss(result, receipt):
+            lost = missed if paid == due else intent.targets  # of a token that refuses the keeper its fee
             raced = self._done_by_others(missed, landed.flight.block, int(receipt["blockNumber"], 16))
-            self._turns.lose(raced)
-            cooled = tuple(target for target in useless if target not in raced)
-        self.ledger.lands(landed.flight, landed.wei, head.time, cooled, self.settings.cool_down)
+            self._turns.lose(lost)
+            if intent.job is Job.EXIT and raced:
+                lost = ()  # the next request is another one
+        self.ledger.lands(landed.flight, landed.wei, head.time, lost, raced, self.settings.cool_down)
         if intent.job is Job.OUTAGE:
             self._priced = head.time  # whatever the oracle made of it, it is not asked again at once
         facts = {"job": intent.job, "done": done, "missed": missed, "paid": result.paid, "wei": result.wei}
-        self._log("lost" if receipt is None else "mined", facts)
+        self._log("left out" if landed.left_out else "lost" if receipt is None else "mined", facts)
         return result
 
     def _is_loss(self, result: Done, receipt: dict[str, Any]) -> bool:
@@ -315,7 +319,7 @@ class Keeper:
         return result.paid <= result.wei * self.settings.coin // 10**18
 
     def _done_by_others(self, missed: Sequence[str], tried: int, mined: int) -> set[str]:
-        """What this keeper has come too late for: not to be left alone, as who was faster may be gone the next time."""
+        """What this keeper has come too late for: that is free once, as who was faster may be gone the next time."""
         first = min(max(tried + 1, mined - RACE), mined)  # after a reorganisation it may be mined before it was tried
         blocks = {"from_block": first, "to_block": mined}
         moved = self.market.contract.events(*PAYING, **blocks)
@@ -327,6 +331,10 @@ class Keeper:
         own = (self.market.address, self.market.pool.address, to)
         logs = [log for log in map(_log_of, receipt["logs"]) if log.address in own]
         return decode_logs(logs, self.follower.chain.registry)
+
+    def _payee(self, flight: Flight) -> str:
+        adapter = self._adapter
+        return flight.sender if adapter is None or flight.to != adapter.address else adapter.receiver
 
     def _received(self, receipt: dict[str, Any], to: str) -> int:
         """Of the market's token, as the token tells: a market says what it owes, also where the token refuses it."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from eth_account import Account
 
-from bulkhead.chain import Address, ChainError, NodeError, Web3Chain, keccak, to_address
+from bulkhead.chain import Address, ChainError, NodeError, Revert, Web3Chain, keccak, to_address
 from bulkhead.keeper.follower import Header
 from bulkhead.keeper.ledger import Flight, Ledger
 from bulkhead.keeper.policy import UPKEEP, Intent
@@ -27,11 +27,15 @@ class Fees(NamedTuple):
 
 
 class Landed(NamedTuple):
-    """What became of a flight: what it has cost, wei, and the node's receipt; None if another took its nonce."""
+    """What became of a flight: what it has cost, wei, and the node's receipt; None if another took its nonce.
+
+    `left_out`: no block took it, and it has cost nothing.
+    """
 
     flight: Flight
     wei: int
     receipt: dict[str, Any] | None
+    left_out: bool = False
 
 
 class OverBudget(ChainError):
@@ -84,7 +88,9 @@ class Sender:
         """
         self._require_budget(intent.job, gas * fees.price + value, head.time)
         what = (self._nonce(), intent, to, "0x" + data.hex(), gas)
-        flight = self._signed(Flight(*what, *fees, head.time, "", (), self.address, value, head.number))
+        blocks = getattr(self._submitter, "blocks", 0)
+        last = self._chain.block_number + 2 * blocks if blocks else 0  # while it is handed over, blocks go by
+        flight = self._signed(Flight(*what, *fees, head.time, "", (), self.address, value, head.number, last))
         self._ledger.sends(flight)
         try:
             self._broadcast(flight)
@@ -94,11 +100,11 @@ class Sender:
         return flight
 
     def tend(self, now: int) -> Iterator[Landed]:
-        """Looks after what is under way: gives what was mined, sends again what waits for too long.
+        """Looks after what is under way: gives what was mined or left out, sends again what waits for too long.
 
-        Who takes what was mined tells the ledger that it has landed.
+        Who takes what is given tells the ledger that it has landed.
         """
-        flights = self.flights()
+        flights, left_out = self.flights(), False
         mined = self._chain.nonce(self.address) if flights else 0
         for flight in flights:
             receipt = self._receipt(flight.hashes)
@@ -107,11 +113,30 @@ class Sender:
                 wei += flight.value if int(receipt["status"], 16) else 0
             elif flight.nonce < mined:
                 wei = flight.cost  # somebody else's with this key, or a node that lags behind: reckon the worst
+            elif flight.last:
+                left_out = left_out or self._is_left_out(flight)  # and what is behind it can be taken by none
+                if left_out:
+                    yield Landed(flight, 0, None, left_out=True)
+                continue
             else:
                 if now >= flight.sent_at + self._settings.patience:
                     self._send_again(flight, now)
                 continue
             yield Landed(flight, wei, receipt)
+
+    def _is_left_out(self, flight: Flight) -> bool:
+        """No block will take it, or not the next one: it would fail there.
+
+        Should a later one take it all the same, then in the place of what has its nonce by then and is reckoned.
+        """
+        if self._chain.block_number > flight.last:
+            return True
+        data = bytes.fromhex(flight.data[2:])
+        try:
+            self._chain.call(flight.to, data, sender=self.address, value=flight.value, gas=flight.gas)
+        except Revert:
+            return True
+        return False
 
     def _send_again(self, flight: Flight, now: int) -> None:
         """For an eighth more, as nodes ask for, where cap and budget allow it; else as it was, if it was forgotten."""

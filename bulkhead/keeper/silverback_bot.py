@@ -21,6 +21,7 @@ from bulkhead.arguments import refuse
 from bulkhead.cli import parser
 from bulkhead.keeper import command, observability
 from bulkhead.keeper.board import Board, Keys, RedisBoard
+from bulkhead.keeper.ledger import LedgerTorn
 from bulkhead.keeper.runner import Keeper, json_log
 
 #: Environment variables: the options of `bulkhead keeper`, and keys for several workers.
@@ -116,7 +117,7 @@ def _made_bot() -> Any:
         if not workers:
             try:
                 workers.append(Worker(url, made.provider.http_uri))
-            except command.KeeperError as error:
+            except (command.KeeperError, LedgerTorn) as error:
                 _give_up(str(error))
         return workers[0].tick()
 

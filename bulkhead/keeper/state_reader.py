@@ -26,10 +26,11 @@ JUDGED = 100
 
 
 class StateReader:
-    """`sweep` is the time between two sweeps of the follower's index, seconds."""
+    """`sweep` is the time between two sweeps of the follower's index, seconds; `pulled`: see `State`."""
 
-    def __init__(self, market: Market, terms: Terms, follower: Follower, sweep: int) -> None:
+    def __init__(self, market: Market, terms: Terms, follower: Follower, sweep: int, pulled: bool = False) -> None:
         self._market, self._terms, self._follower, self._sweep = market, terms, follower, sweep
+        self._pulled = pulled
         #: The largest value of each series' mark, which is fixed for good.
         self._caps: dict[int, int] = {}
 
@@ -61,6 +62,7 @@ class StateReader:
             turn_due=self._terms.options is not None and bool(self._terms.options.path.call.turnDue()),
             fixings=self._fixings(head.time),
             busy=busy,
+            pulled=self._pulled,
         )
 
     def _all(self) -> list[Held]:

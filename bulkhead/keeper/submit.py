@@ -13,7 +13,9 @@ BLOCKS = 3
 class Submitter(Protocol):
     """Anything that takes a signed transaction. Raises NodeError where it is refused, NodeUnreachable without answer.
 
-    It may be called again with the same transaction, or with a dearer one of the same nonce.
+    It may be called again with the same transaction, or with a dearer one of the same nonce; but not where it has an
+    attribute `blocks` that is not 0: what it was given is offered for so many blocks, and in none of them taken if it
+    would fail. What was not taken is tried out and signed anew.
     """
 
     def submit(self, raw: str) -> str:
@@ -37,11 +39,12 @@ class PrivateSubmitter:
 
     relay     a URL, or any web3 provider
     bundles   None: by eth_sendRawTransaction. With a chain: by eth_sendBundle, alone in its bundle, for each of the
-              next blocks of that chain
+              next blocks of that chain, which leave it out where it would fail
     """
 
     def __init__(self, relay: Any, bundles: Web3Chain | None = None) -> None:
         self._relay, self._bundles = Web3Chain(relay), bundles
+        self.blocks = 0 if bundles is None else BLOCKS
 
     def submit(self, raw: str) -> str:
         """Hands it to the relay, which alone sees it until it is mined."""

@@ -2,31 +2,34 @@
 
 Nothing is arranged between them. What each target is numbered as, modulo the number of keepers, says whose it is; the
 next in the row takes it one turn later, and so on: it is only there still if those before are away, or cannot.
-Whoever has lost a race for a target goes one turn later for it from then on, so that keepers that know nothing of each
-other fall into a row, too.
+Whomever a target has cost gas for nothing goes one turn later for it from then on, so that keepers that know nothing of
+each other fall into a row, too.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Set
 from hashlib import blake2b
 
-#: Turns that lost races come to at most: those before may be gone, and nobody is to wait for them for long.
+#: Turns that losses come to at most: those before may be gone, and nobody is to wait for them for long.
 LAST = 2
 
 
 class Turns:
-    """Of one keeper among `keepers`: its place, from 0 on; a turn takes so many `seconds` of the chain's clock."""
+    """Of one keeper among `keepers`: its place, from 0 on; a turn takes so many `seconds` of the chain's clock.
 
-    def __init__(self, keepers: int, place: int, seconds: int) -> None:
+    `lost` is how often targets have cost it gas for nothing before.
+    """
+
+    def __init__(self, keepers: int, place: int, seconds: int, lost: Mapping[str, int] = {}) -> None:
         self._keepers, self._place, self._seconds = keepers, place, seconds
         #: Since when each target is wanted, as far as this keeper has seen.
         self._since: dict[str, int] = {}
-        self._lost: Counter[str] = Counter()
+        self._lost = Counter(lost)
 
     def lose(self, targets: Iterable[str]) -> None:
-        """Somebody else was faster."""
+        """They have cost gas for nothing: somebody else was faster, as a rule."""
         self._lost.update(targets)
 
     def of_others(self, wanted: Set[str], busy: Set[str], now: int) -> frozenset[str]:

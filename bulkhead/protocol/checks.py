@@ -11,7 +11,7 @@ from bulkhead.chain import ZERO, ChainError, NodeUnreachable, Revert, Web3Chain
 from bulkhead.protocol.networks import Market, Network, OptionsMarket, Token
 from bulkhead.protocol.oracle import view
 from bulkhead.protocol.plan import Planned
-from bulkhead.protocol.sources import Feed, FeedValidator, PythValidator, Validator
+from bulkhead.protocol.sources import Feed, FeedValidator, PythPrice, PythValidator, Validator
 
 #: Spare ether over the estimate, as a fraction: fees may rise while a deployment runs, and L2s add those of their L1.
 SPARE = Decimal("1.2")
@@ -45,9 +45,14 @@ def check_all(chain: Web3Chain, network: Network, plan: Sequence[Planned], sende
         checks += _token(chain, network.token)
     for market in network.markets:
         bounds = (market.oracle.lowest, market.oracle.highest)
-        if market.feed.address:
+        if isinstance(market.feed, PythPrice):
+            checks += _pyth(chain, f"{market.name} feed", market.feed, market.oracle.oldest)
+        elif market.feed.address:
             apart = market.oracle.oldest if isinstance(market, OptionsMarket) else None
             checks += _feed(chain, f"{market.name} feed", market.feed, bounds, market.oracle.oldest, apart)
+        if market.leg is not None and market.leg.address:
+            leg, within = market.leg, (market.leg.lowest, market.leg.highest)
+            checks += _feed(chain, f"{market.name} leg", leg, within, leg.heartbeat)
         for number, validator in enumerate(market.validators, 1):
             checks += _validator(chain, f"{market.name} validator {number}", validator)
         if market.oracle.sequencer != ZERO:
@@ -111,13 +116,12 @@ def _validator(chain: Web3Chain, subject: str, validator: Validator) -> Iterator
             bounds = (validator.lowest, validator.highest)
             yield from _feed(chain, subject, validator, bounds, validator.heartbeat)
         return
+    if isinstance(validator, PythValidator):
+        yield from _pyth(chain, subject, validator)
+        return
     there = _code(chain, subject, validator.address)
     yield there
     if not there.ok:
-        return
-    if isinstance(validator, PythValidator):
-        pyth = chain.contract(_PYTH, validator.address).call
-        yield _equal(subject, "decimals", validator.decimals, lambda: -pyth.getPriceUnsafe(validator.id_bytes()).expo)
         return
     pool = chain.contract(_POOL, validator.address).call
     own, other = (pool.token1, pool.token0) if validator.inverted else (pool.token0, pool.token1)
@@ -130,6 +134,20 @@ def _validator(chain: Web3Chain, subject: str, validator: Validator) -> Iterator
             return chain.contract(artifacts()["TokenMock"], ask()).call.decimals()
 
         yield _equal(subject, what, wanted, found)
+
+
+def _pyth(chain: Web3Chain, subject: str, price: PythPrice, most: int | None = None) -> Iterator[Check]:
+    """What is stored may be `most` seconds old, if that matters: a market is created at a valid price only."""
+    there = _code(chain, subject, price.address)
+    yield there
+    if not there.ok:
+        return
+    pyth = chain.contract(_PYTH, price.address).call
+    unit = _equal(subject, "decimals", price.decimals, lambda: -pyth.getPriceUnsafe(price.id_bytes()).expo)
+    yield unit
+    if unit.ok and most is not None:
+        age = chain.timestamp - pyth.getPriceUnsafe(price.id_bytes()).publishTime
+        yield Check(subject, f"what it stores is not older than {most:,} s", f"{age:,} s", age <= most)
 
 
 def _sequencer(chain: Web3Chain, market: Market) -> Iterator[Check]:

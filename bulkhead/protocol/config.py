@@ -150,10 +150,11 @@ MARGINS: dict[str, type[MarginRates]] = {"fixed": FixedMarginRates, "volatility"
 
 @dataclass(frozen=True)
 class OracleTerms:
-    """An oracle on one Chainlink feed, alone or with validators. Times in seconds, rates as fractions, prices a unit's.
+    """An oracle on one primary, alone or with validators. Times in seconds, rates as fractions, prices a unit's.
 
     base, quote            what the index is the price of, and what it is counted in
-    heartbeat, deviation   as published for the feed: its largest silence, and how far the true price may lie off
+    heartbeat, deviation   as published for the feed: its largest silence (of Pyth: the time from one update to the
+                           next), and how far the true price may lie off
     max_age                of a price that risk is checked with, since its observation; 0 stands for the heartbeat
     jump_limit             a larger move between neighbouring rounds voids orders until the next round confirms it
     lowest, highest        at or beyond them a price is invalid: the bounds of the feed's aggregator
@@ -182,16 +183,27 @@ class OracleTerms:
         """Age up to which a price is good for checking risk, seconds."""
         return self.max_age or self.heartbeat
 
-    def encoded(self, feed: str, decimals: int, validators: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
-        """The contract's OracleSettings for a feed that answers with `decimals`, and validators as SourceConfig."""
+    def encoded(
+        self,
+        feed: str,
+        decimals: int,
+        validators: Sequence[dict[str, Any]] = (),
+        leg: dict[str, Any] | None = None,
+        composition: Composition = Composition.NONE,
+        **facts: Any,
+    ) -> dict[str, Any]:
+        """The contract's OracleSettings for a feed that answers with `decimals`.
+
+        Validators and leg as SourceConfig; `facts` of a primary that is not Chainlink's as in `source`.
+        """
         smallest, largest = amount(self.lowest, decimals), amount(self.highest, decimals)
         return {
             "base": text32(self.base),
             "quote": text32(self.quote),
-            "primary": source(feed, self.heartbeat, decimals=decimals, smallest=smallest, largest=largest),
+            "primary": source(feed, self.heartbeat, decimals=decimals, smallest=smallest, largest=largest, **facts),
             "validators": list(validators),
-            "leg": source(ZERO),
-            "composition": Composition.NONE,
+            "leg": leg or source(ZERO),
+            "composition": composition,
             "deviation": rate(self.deviation),
             "spread": rate(self.spread) if validators else 0,
             "quorum": self.quorum or len(validators) // 2,

@@ -11,6 +11,7 @@ import hashlib
 import json
 import tomllib
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields, is_dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -20,7 +21,7 @@ from bulkhead.chain import ZERO, ChainError, Contract, to_address
 from bulkhead.protocol.config import MARGINS, FixedMarginRates, MarginRates, MarketTerms, OracleTerms, PerpetualTerms
 from bulkhead.protocol.deployment import Deployment, MarketContracts
 from bulkhead.protocol.options import OPTION_MARKET, OptionMarginRates, OptionTerms, must_be_known, options_market
-from bulkhead.protocol.sources import VALIDATORS, Feed, Validator
+from bulkhead.protocol.sources import PRIMARIES, VALIDATORS, Feed, FeedValidator, Leg, Primary, PythPrice, Validator
 
 #: They ship inside the package.
 SHIPPED = Path(__file__).resolve().parent.parent / "networks"
@@ -66,15 +67,35 @@ class Market(ABC):
     """What a market of either kind has."""
 
     name: str
-    feed: Feed
+    feed: Primary
     oracle: OracleTerms = field(default_factory=OracleTerms)
     terms: MarketTerms = field(default_factory=MarketTerms)
     validators: tuple[Validator, ...] = ()
+    leg: Leg | None = None
+
+    @property
+    def sources(self) -> dict[str, Primary | Validator]:
+        """All of them, by what they are called: first the one that decides."""
+        legs = {} if self.leg is None else {"leg": self.leg}
+        return {"feed": self.feed, **legs, **{f"validator {n}": one for n, one in enumerate(self.validators, 1)}}
+
+    @property
+    def has_pyth(self) -> bool:
+        """Has somebody to bring prices along?"""
+        return any(isinstance(one, PythPrice) for one in self.sources.values())
+
+    def settings(self, at: Mapping[str, str]) -> dict[str, Any]:
+        """The contract's OracleSettings, with sources `at` these addresses. Raises ValueError."""
+        validators = [one.encoded(at[f"validator {n}"]) for n, one in enumerate(self.validators, 1)]
+        more = self.feed.facts()
+        if self.leg is not None:
+            more |= {"leg": self.leg.encoded(at["leg"]), "composition": self.leg.operation}
+        return self.oracle.encoded(at["feed"], self.feed.decimals, validators, **more)
 
     @abstractmethod
     def encode(self) -> None:
         """Encodes all numbers for nobody. Raises ValueError for those that no contract takes."""
-        self.oracle.encoded(ZERO, self.feed.decimals, [validator.encoded(ZERO) for validator in self.validators])
+        self.settings(dict.fromkeys(self.sources, ZERO))
         self.terms.encoded(18)
 
     @abstractmethod
@@ -131,12 +152,20 @@ MARKETS: dict[str, type[Market]] = {"perpetual": PerpetualMarket, "options": Opt
 
 
 @dataclass(frozen=True)
+class Keepers:
+    """`receiver` of what adapters for keeper networks earn; each market gets one where it is given."""
+
+    receiver: str = ""
+
+
+@dataclass(frozen=True)
 class Network:
     """A whole file."""
 
     network: Place
     token: Token
     markets: tuple[Market, ...]
+    keepers: Keepers = field(default_factory=Keepers)
 
     @property
     def name(self) -> str:
@@ -147,7 +176,7 @@ class Network:
     def digest(self) -> str:
         """A hash of everything that ends up on chain: other explorers or documentation pages change nothing."""
         content = asdict(replace(self, network=Place(self.name, self.network.chain_id)))
-        sources = [one for market in content["markets"] for one in (market["feed"], *market["validators"])]
+        sources = [one for m in content["markets"] for one in (m["feed"], m["leg"], *m["validators"]) if one]
         for entry in (content["token"], *sources):
             del entry["source"]
         return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
@@ -189,7 +218,7 @@ SHARED = ("oracle", "terms", "instrument", "margin")
 
 
 def _network(content: dict[str, Any]) -> Network:
-    _allowed(content, ("network", "token", "markets", *SHARED), "the file")
+    _allowed(content, ("network", "token", "markets", "keepers", *SHARED), "the file")
     shared = {key: _table(content.get(key, {}), f"[{key}]") for key in SHARED}
     place = _section(Place, content.get("network", {}), "[network]")
     local = place.chain_id in LOCAL_CHAINS
@@ -204,7 +233,10 @@ def _network(content: dict[str, Any]) -> Network:
     names = [market.name for market in markets]
     if len(set(names)) < len(names):
         raise ConfigError(f"two markets have the same name among {_listed(names)}")
-    return Network(place, token, markets)
+    keepers = _section(Keepers, content.get("keepers", {}), "[keepers]")
+    if keepers.receiver:
+        _address(keepers.receiver, "[keepers]: receiver")
+    return Network(place, token, markets, keepers)
 
 
 def _market(entry: Any, shared: dict[str, dict[str, Any]], local: bool) -> Market:
@@ -221,15 +253,17 @@ def _market(entry: Any, shared: dict[str, dict[str, Any]], local: bool) -> Marke
     listed = table.get("validators", [])
     if not isinstance(listed, list):
         raise ConfigError(f"{where}, validators: each is a table of its own, [[markets.validators]]")
-    table["validators"] = tuple(_validator(one, f"{where}, validator {n}") for n, one in enumerate(listed, 1))
+    table["validators"] = tuple(_source(one, VALIDATORS, f"{where}, validator {n}") for n, one in enumerate(listed, 1))
+    if "feed" in table:
+        table["feed"] = _source(table["feed"], PRIMARIES, f"{where}, feed")
+    if "leg" in table:
+        table["leg"] = _section(Leg, table["leg"], f"{where}, leg")
     market = _section(MARKETS[kind], table, where)
-    pair = f"{market.oracle.base} / {market.oracle.quote}"
-    for name, source in [("feed", market.feed), *((f"validator {n}", v) for n, v in enumerate(market.validators, 1))]:
+    for name, source in market.sources.items():
         _addressed(source, local, f"{where}, {name}", "mock_price")
         if isinstance(source, Feed) and source.decimals not in (8, 18):
             raise ConfigError(f"{where}, {name}: decimals must be 8 or 18, not {source.decimals}")
-        if isinstance(source, Feed) and source.description != pair:
-            raise ConfigError(f"{where}: the oracle is for {pair}, its {name} is described as {source.description}")
+    _described(market, where)
     _address(market.oracle.sequencer, f"{where}, oracle: sequencer")
     try:
         market.encode()
@@ -238,12 +272,29 @@ def _market(entry: Any, shared: dict[str, dict[str, Any]], local: bool) -> Marke
     return market
 
 
-def _validator(entry: Any, where: str) -> Validator:
+def _source(entry: Any, kinds: Mapping[str, type[T]], where: str) -> T:
     table = dict(_table(entry, where))
     kind = table.pop("kind", "chainlink")
-    if kind not in list(VALIDATORS):
-        raise ConfigError(f"{where}: kind must be {_one_of(VALIDATORS)}, not {kind!r}")
-    return _section(VALIDATORS[kind], table, where)
+    if kind not in list(kinds):
+        raise ConfigError(f"{where}: kind must be {_one_of(kinds)}, not {kind!r}")
+    return _section(kinds[kind], table, where)
+
+
+def _described(market: Market, where: str) -> None:
+    """Are all Chainlink feeds called what the oracle makes of them a price of?"""
+    whole = f"{market.oracle.base} / {market.oracle.quote}"
+    try:
+        own = whole if market.leg is None else market.leg.needs(market.oracle.base, market.oracle.quote)
+    except ValueError as error:
+        raise ConfigError(f"{where}, leg: {error}") from None
+    for name, source in market.sources.items():
+        if not isinstance(source, Feed) or source is market.leg:
+            continue
+        wanted = whole if isinstance(source, FeedValidator) and source.composed else own
+        if source.description != wanted:
+            raise ConfigError(f"{where}: the oracle is for {wanted}, its {name} is described as {source.description}")
+        if market.leg is None and isinstance(source, FeedValidator) and source.composed:
+            raise ConfigError(f"{where}, {name}: composed is for a price with a second leg, and there is none")
 
 
 def _margin(own: dict[str, Any], common: dict[str, Any], where: str) -> MarginRates:
@@ -257,7 +308,7 @@ def _margin(own: dict[str, Any], common: dict[str, Any], where: str) -> MarginRa
     return _section(MARGINS[kind], table, f"{where}, margin")
 
 
-def _addressed(entry: Token | Feed | Validator, local: bool, where: str, mock: str) -> None:
+def _addressed(entry: Token | Primary | Validator, local: bool, where: str, mock: str) -> None:
     """Either an address with its source, or a mock on a local chain."""
     if entry.mock and not local:
         raise ConfigError(f"{where}: {mock} is for a local chain only; give address and source")

@@ -14,7 +14,7 @@ from bulkhead.protocol.deployment import Deployment, Journal, MarketContracts, R
 from bulkhead.protocol.errors import typed
 from bulkhead.protocol.networks import ConfigError, Market, Network, OptionsMarket
 from bulkhead.protocol.record import Record
-from bulkhead.protocol.sources import Feed
+from bulkhead.protocol.sources import Feed, Primary, Validator
 from bulkhead.protocol.standins import speak, stand_in
 
 
@@ -37,14 +37,16 @@ def carry_out(
     deployment.deploy("Lens")
     if any(isinstance(market, OptionsMarket) for market in network.markets):
         deployment.deploy("OptionsLens")
+    if any(market.has_pyth for market in network.markets):
+        deployment.deploy("Upkeep")
     if network.token.mock:
         token = deployment.deploy("TokenMock", network.token.decimals)
     else:
         token = deployment.at("TokenMock", network.token.address)
 
-    def at(feed: Feed, market: Market, label: str) -> str:
-        """Where a feed is; a mock is deployed, and speaks from another account."""
-        if feed.mock_price is None:
+    def at(feed: Primary | Validator, market: Market, label: str) -> str:
+        """Where a source is; a mock is deployed, and speaks from another account."""
+        if not isinstance(feed, Feed) or feed.mock_price is None:
             return feed.address
         speaker = next(account for account in chain.accounts if account != sender)
         mock = deployment.deploy("FeedProxyMock", feed.decimals, label=label)
@@ -53,15 +55,24 @@ def carry_out(
 
     markets: dict[str, MarketContracts] = {}
     for market in network.markets:
-        name, feed = market.name, market.feed
-        place = at(feed, market, f"{name} feed")
-        validators = [
-            one.encoded(at(one, market, f"{name} validator {number}") if isinstance(one, Feed) else one.address)
-            for number, one in enumerate(market.validators, 1)
-        ]
-        oracle = deployment.oracle(place, market.oracle, feed.decimals, f"{name} oracle", validators)
-        markets[name] = market.deploy(deployment, token, oracle)
+        name = market.name
+        places = {which: at(source, market, f"{name} {which}") for which, source in market.sources.items()}
+        oracle = deployment.deploy("Oracle", market.settings(places), label=f"{name} oracle")
+        made = markets[name] = market.deploy(deployment, token, oracle)
+        if network.keepers.receiver:
+            legs = [places["leg"]] if market.leg else []
+            others = [places[f"validator {number}"] for number in range(1, len(market.validators) + 1)]
+            feeds = [places["feed"], *others, *legs] if _all_are_feeds(market) else []
+            receiver = network.keepers.receiver
+            deployment.deploy(
+                "KeeperAdapter", deployment.factory.address, made.config, feeds, receiver, label=f"{name} adapter"
+            )
     return markets
+
+
+def _all_are_feeds(market: Market) -> bool:
+    """Only of such an oracle an adapter finds proofs."""
+    return all(isinstance(source, Feed) for source in market.sources.values())
 
 
 def rehearse(network: Network, chain_id: int, sender: str | None, nonce: int, record: Record | None) -> list[Planned]:

@@ -149,15 +149,24 @@ def _same_chain(chain: Chain, content: Mapping[str, Any], name: str) -> None:
         raise WrongDeployment(f"{name} is of another chain {wanted}: the node's has another first block.")
 
 
+def sources_of(content: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """A market's sources on a deployment record, as SourceConfig: the primary, validators, a second leg last.
+
+    None of a file that has no steps, as somebody has written it by hand. Raises KeyError, TypeError.
+    """
+    if not content.get("steps"):
+        return []
+    settings = content["steps"][f"{name} oracle"]["arguments"][0]
+    leg = [settings["leg"]] if settings["composition"] else []
+    return [settings["primary"], *settings["validators"], *leg]
+
+
 def _recorded(content: Mapping[str, Any], name: str) -> dict[str, Any]:
     """What the steps of a deployment record tell about a market, beyond its own addresses."""
     steps: Mapping[str, Any] = content.get("steps", {})
     if not steps:
         return {}
-    settings = steps[f"{name} oracle"]["arguments"][0]
-    leg = [settings["leg"]] if settings["composition"] else []
-    sources = (settings["primary"], *settings["validators"], *leg)
-    feeds = [source["at"] if source["kind"] == Kind.CHAINLINK else None for source in sources]
+    feeds = [one["at"] if one["kind"] == Kind.CHAINLINK else None for one in sources_of(content, name)]
     parts = {part.lower(): steps[part]["address"] for part in ("Operators", "Lens", "Factory")}
     if steps.get(f"{name} instrument", {}).get("contract") == "EuropeanOptions":
         parts["options_lens"] = steps["OptionsLens"]["address"]

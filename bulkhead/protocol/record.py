@@ -104,9 +104,9 @@ class Record(Journal):
         self._save()
 
     def finish(self, markets: dict[str, dict[str, str]]) -> None:
-        """Writes down the addresses that users want, by market; a feed of volatility and fixings where it has them."""
+        """Writes down the addresses that users want, by market: volatility, fixings, adapter where it has them."""
         for name, parts in markets.items():
-            for part in ("volatility", "fixing"):
+            for part in ("volatility", "fixing", "adapter"):
                 if (step := self.steps.get(f"{name} {part}")) is not None:
                     parts[part] = step["address"]
         self.content["markets"] = markets

@@ -10,9 +10,10 @@ from typing import Any
 from bulkhead.build import artifacts
 from bulkhead.chain import ZERO, Contract, Revert, RevmChain
 from bulkhead.chain.address import to_bytes
+from bulkhead.model.oracles.oracle_settings import Composition
 from bulkhead.protocol.config import amount
 from bulkhead.protocol.networks import Market, Network
-from bulkhead.protocol.sources import PoolValidator, PythValidator
+from bulkhead.protocol.sources import Feed, PoolValidator, Primary, PythPrice, Validator
 
 #: Rounds of a feed within a phase: the low bits of a round's id.
 ROUNDS = 2**64 - 1
@@ -38,14 +39,15 @@ def speak(feed: Contract, price: Decimal, decimals: int, speaker: str, oldest: i
 
 
 def stand_in(chain: RevmChain, network: Network) -> None:
-    """Puts mocks at the addresses of the real token and sources; all sources of a market say the same."""
+    """Puts mocks at the addresses of the real token and sources; all sources of a market agree."""
     if network.token.address:
         chain.set_code(network.token.address, chain.code(_mock(chain, "TokenMock", network.token.decimals)))
     prices_of_pyth: dict[str, dict[bytes, list[int]]] = {}
     for market in network.markets:
-        price = _price(market)
-        for source in (market.feed, *market.validators):
-            if isinstance(source, PythValidator):
+        own = _price(market)
+        for source in market.sources.values():
+            price = _price_of(market, source, own)
+            if isinstance(source, PythPrice):
                 said = [int(price.scaleb(source.decimals)), 0, -source.decimals, chain.timestamp]
                 prices_of_pyth.setdefault(source.address, {})[source.id_bytes()] = said
             elif isinstance(source, PoolValidator):
@@ -68,11 +70,29 @@ def _latest(feed: Contract) -> Any:
 
 
 def _price(market: Market) -> Decimal:
-    """A price within all bounds; where the feed is a mock, its own."""
-    if market.feed.mock_price is not None:
-        return market.feed.mock_price
-    bounded = [market.oracle, *(one for one in market.validators if not isinstance(one, PythValidator))]
-    low, high = max(one.lowest for one in bounded), min(one.highest for one in bounded)
+    """What the feed says: a price within all bounds, or that of a mock among its sources."""
+    checked = [one for one in market.validators if not isinstance(one, PythPrice) and not one.composed]
+    for source in (market.feed, *checked):
+        if isinstance(source, Feed) and source.mock_price is not None:
+            return source.mock_price
+    bounded = [market.oracle, *checked]
+    return _within(max(one.lowest for one in bounded), min(one.highest for one in bounded))
+
+
+def _price_of(market: Market, source: Primary | Validator, own: Decimal) -> Decimal:
+    """What a source of a market says whose feed says its `own`."""
+    leg = market.leg
+    if leg is None:
+        return own
+    factor = _within(leg.lowest, leg.highest) if leg.mock_price is None else leg.mock_price
+    if source is leg:
+        return factor
+    if not getattr(source, "composed", False):
+        return own
+    return own / factor if leg.operation is Composition.DIVIDE else own * factor
+
+
+def _within(low: Decimal, high: Decimal) -> Decimal:
     return min(max(Decimal(1), 2 * low), (low + high) / 2).quantize(Decimal("1e-8"))
 
 

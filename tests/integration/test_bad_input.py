@@ -82,3 +82,20 @@ def test_req49_bad_input(node: AnvilChain, capsys: pytest.CaptureFixture[str], c
     told = capsys.readouterr()
     assert code in (1, 2) and sentence in told.err and told.err.count("\n") == 1
     assert SECRET[2:] not in told.out + told.err
+
+
+def test_req49_a_torn_ledger(here: LocalProtocol, node: AnvilChain, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is sent without knowing what was; the file stays for who wants to look at it."""
+    with node.isolated():
+        node.set_balance(POOR, 10**18)
+        assert main(["keeper", "good.json", "--coin-price", "2000", "--once", "--state", "state"]) == 0
+        (ledger,) = Path("state").glob("*.ledger")
+        torn = ledger.read_bytes()[:-5_000]
+        ledger.write_bytes(torn)
+        capsys.readouterr()
+        assert main(["keeper", "good.json", "--coin-price", "2000", "--once", "--state", "state"]) == 1
+        told = capsys.readouterr()
+        assert "is torn: move it away" in told.err and "what today has cost" in told.err and told.err.count("\n") == 1
+        assert not told.out and ledger.read_bytes() == torn
+        ledger.rename("away")
+        assert main(["keeper", "good.json", "--coin-price", "2000", "--once", "--state", "state"]) == 0

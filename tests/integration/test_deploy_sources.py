@@ -141,7 +141,7 @@ def test_from_the_file_to_a_trade(sources: Sources, capsys: pytest.CaptureFixtur
     told = capsys.readouterr().out
     assert "real validator 2" in told and "real oracle: its constructor" not in told
     assert deploy(sources) == 0  # compares each contract's code with the rehearsal's: pinned decimals, too
-    assert "0 transactions sent, 18 found done" in capsys.readouterr().out
+    assert "0 transactions sent, 19 found done" in capsys.readouterr().out
 
     protocol = Protocol.connect(chain, "deployments/mine.json")
     market = protocol.market("real")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import random
+import sqlite3
 from pathlib import Path
 
-from bulkhead.keeper.ledger import DAY, Flight, Ledger
+import pytest
+
+from bulkhead.keeper.ledger import DAY, Flight, Ledger, LedgerTorn
 from bulkhead.keeper.policy import Intent
 from bulkhead.keeper.settings import Job
 
@@ -37,3 +41,78 @@ def test_what_a_job_has_cost_is_known_by_itself() -> None:
     assert ledger.committed(NOW, {Job.EXECUTE}) == 0
     assert ledger.committed(NOW) == 340 + 1_009
     assert ledger.committed(NOW + DAY, {Job.VOLATILITY, Job.FIX}) == 1_009
+
+
+@pytest.mark.parametrize(
+    ("losses", "left_alone"),
+    [
+        ([(0, False)], [DAY]),
+        ([(0, False), (DAY, False), (3 * DAY, False)], [DAY, 3 * DAY, 7 * DAY]),
+        ([(0, True)], [0]),
+        ([(0, True), (DAY - 1, True)], [0, 3 * DAY - 1]),
+        ([(0, True), (DAY - 1, False)], [0, 3 * DAY - 1]),
+        ([(0, True), (DAY, True), (3 * DAY, True)], [0, DAY, 3 * DAY]),
+        ([(0, True), (DAY, True), (3 * DAY - 1, True)], [0, DAY, 7 * DAY - 1]),
+        ([(0, False), (2 * DAY - 1, True)], [DAY, 4 * DAY - 1]),
+        ([(0, False), (2 * DAY, True)], [DAY, 2 * DAY]),
+    ],
+)
+def test_a_lost_race_is_free_where_nothing_was_lost_for_long(
+    losses: list[tuple[int, bool]], left_alone: list[int]
+) -> None:
+    """Each loss: when, and was it a race? Until when the target is left alone after it."""
+    ledger = Ledger()
+    for number, ((after, was_race), until) in enumerate(zip(losses, left_alone, strict=True)):
+        raced = {"v"} if was_race else set[str]()
+        ledger.lands(flight("a", number), 1, NOW + after, ["v"], raced, DAY)
+        assert until <= after or ledger.busy(NOW + until - 1) == {"v"}
+        assert not ledger.busy(NOW + max(until, after))
+    assert ledger.losses() == {"v": len(losses)}
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    """The file of a ledger that knows of flights, costs and losses, some pages long."""
+    file = tmp_path / "ledger"
+    ledger = Ledger(file)
+    for number in range(60):
+        ledger.sends(flight("a", number, target=f"vault {number}"))
+    for number in range(20):
+        ledger.lands(flight("a", number, target=f"vault {number}"), 300, NOW, [f"vault {number}"], cool_down=DAY)
+    ledger.close()
+    return file
+
+
+def test_a_ledger_that_is_cut_is_torn_and_stays_as_it_is(written: Path) -> None:
+    whole = written.read_bytes()
+    for size in range(1, len(whole), 997):
+        written.write_bytes(whole[:size])
+        with pytest.raises(LedgerTorn, match="is torn: move it away"):
+            Ledger(written)
+        assert written.read_bytes() == whole[:size]
+    written.write_bytes(whole)
+    assert len(Ledger(written).flights()) == 40
+
+
+def test_a_ledger_that_is_overwritten_is_torn_or_reads(written: Path) -> None:
+    """Nothing but these two: no other error."""
+    whole, draw, torn = written.read_bytes(), random.Random(7), 0
+    for _ in range(300):
+        wrong = bytearray(whole)
+        start = draw.randrange(len(whole))
+        wrong[start : start + 40] = draw.randbytes(min(40, len(whole) - start))
+        written.write_bytes(bytes(wrong))
+        try:
+            ledger = Ledger(written)
+        except LedgerTorn:
+            torn += 1
+        else:
+            ledger.committed(NOW), ledger.busy(NOW), ledger.losses()
+            ledger.close()
+        Path(f"{written}-journal").unlink(missing_ok=True)
+    assert torn > 50
+
+
+def test_a_file_that_cannot_be_opened_is_not_torn(tmp_path: Path) -> None:
+    with pytest.raises(sqlite3.OperationalError, match="unable to open"):
+        Ledger(tmp_path)

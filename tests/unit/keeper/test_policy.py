@@ -70,6 +70,15 @@ def test_orders_are_executed_once_their_price_may_be_there(ago: int, price: int 
     assert wanted(state) == ([(Job.EXECUTE, ("a",))] if ready else [])
 
 
+def test_where_prices_are_brought_along_an_old_one_tells_nothing_of_newer_ones() -> None:
+    first = Exit("0x1", NOW - DUE - 1, 1, 5)
+    state = replace(QUIET, waiting=[waits("a", DUE + 1)], first_exit=first, price=Price(2_000 * 10**18, NOW - 60))
+    assert wanted(state) == []
+    assert wanted(replace(state, pulled=True)) == [(Job.EXECUTE, ("a",)), (Job.EXIT, (FIRST_EXIT,))]
+    early = [waits("a", DUE)]
+    assert wanted(replace(QUIET, waiting=early, pulled=True)) == []
+
+
 def test_the_oldest_order_is_executed_first_and_pays_more() -> None:
     state = replace(QUIET, waiting=[waits("new", DUE + 1), waits("old", LIFE)])
     first, second = decide(state, ALL)

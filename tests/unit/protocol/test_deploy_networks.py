@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bulkhead.model.oracles.oracle_settings import Composition
 from bulkhead.model.oracles.source import Kind
 from bulkhead.protocol import OptionMarginRates, OptionTerms
 from bulkhead.protocol.networks import ConfigError, Network, OptionsMarket, PerpetualMarket, load, read, shipped
@@ -146,6 +147,15 @@ inverted = true
 """
 
 
+#: A validator more.
+FEED = """
+[[markets.validators]]
+description = "ETH / USD"
+address = "0x1b44F3514812d835EB1BDB0acB33d3fA3351Ee43"
+source = "https://docs.chain.link"
+"""
+
+
 def test_validators_become_what_the_contract_takes(tmp_path: Path) -> None:
     (market,) = read(written(tmp_path, GOOD + VALIDATED)).markets
     pyth, pool = (one.encoded(one.address) for one in market.validators)
@@ -189,6 +199,84 @@ def test_what_validators_refuse(old: str, new: str, message: str, tmp_path: Path
         read(written(tmp_path, GOOD + VALIDATED.replace(old, new, 1)))
 
 
+#: A second leg of the market of GOOD, whose first validator checks what comes of both.
+COMPOSED = """
+[markets.oracle]
+quote = "USDC"
+[markets.leg]
+description = "USDC / USD"
+address = "0x1b44F3514812d835EB1BDB0acB33d3fA3351Ee43"
+source = "https://docs.chain.link"
+heartbeat = 86400
+lowest = 0.9
+highest = 1.1
+""" + VALIDATED.replace("remember", "composed = true\nremember")
+
+
+def test_a_second_leg_becomes_what_the_contract_takes(tmp_path: Path) -> None:
+    (market,) = read(written(tmp_path, GOOD + COMPOSED)).markets
+    settings = market.settings({name: source.address for name, source in market.sources.items()})
+    assert settings["composition"] is Composition.DIVIDE and settings["leg"]["heartbeat"] == 86_400
+    assert (settings["leg"]["smallest"], settings["leg"]["largest"]) == (9 * 10**7, 11 * 10**7)
+    assert settings["leg"]["at"] == "0x1b44F3514812d835EB1BDB0acB33d3fA3351Ee43"
+    assert [validator["composed"] for validator in settings["validators"]] == [False, True]
+    times = COMPOSED.replace("USDC / USD", "USD / USDC").replace(
+        "[markets.leg]", '[markets.leg]\ncomposition = "multiply"'
+    )
+    (market,) = read(written(tmp_path, GOOD + times)).markets
+    assert market.settings(dict.fromkeys(market.sources, ""))["composition"] is Composition.MULTIPLY
+    elsewhere = COMPOSED.replace("https://docs.chain.link", "https://data.chain.link")
+    assert read(written(tmp_path, GOOD + COMPOSED)).digest == read(written(tmp_path, GOOD + elsewhere)).digest
+
+
+#: The market of GOOD on a price of Pyth.
+PULLED = GOOD.replace(
+    'description = "ETH / USD"\naddress = "0x694AA1769357215DE4FAC081bf1f309aDC325306"',
+    'kind = "pyth"\nid = "0xff61491a931112ddf1bd8147cd1b641375f79f5825126d665480874634fd0ace"\n'
+    'address = "0x2880aB155794e7179c9eE2e38200202908C17B43"',
+)
+
+
+def test_a_primary_of_pyth_becomes_what_the_contract_takes(tmp_path: Path) -> None:
+    more = "[markets.oracle]\nheartbeat = 5\nmax_age = 60" + VALIDATED
+    (market,) = read(written(tmp_path, PULLED + more)).markets
+    settings = market.settings(dict.fromkeys(market.sources, "0x"))
+    primary = settings["primary"]
+    assert (primary["kind"], primary["heartbeat"], primary["confidence"]) == (Kind.PYTH, 5, 10**7)
+    assert primary["id"].hex().startswith("ff61491a") and settings["maxAge"] == 60 and market.has_pyth
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            COMPOSED.replace("USDC / USD", "USDT / USD"),
+            "leg: a leg of USDT / USD to divide with gives no price in USDC",
+        ),
+        (
+            COMPOSED.replace("USDC / USD", "USDC / EUR"),
+            "the oracle is for ETH / EUR, its feed is described as ETH / USD",
+        ),
+        (COMPOSED.replace("USDC / USD", "USDC"), "leg: a leg of USDC to divide with gives no price in USDC"),
+        (
+            COMPOSED.replace("lowest", 'composition = "add"\nlowest'),
+            "leg: composition is 'add'; choose divide, multiply",
+        ),
+        (COMPOSED.replace("lowest", "decimals = 6\nlowest"), "market ETH, leg: decimals must be 8 or 18, not 6"),
+        (COMPOSED.replace("lowest", "cap"), "market ETH, leg: unknown key 'cap'; allowed are description, decimals"),
+        ('[markets.leg]\ndescription = "USDC / USD"', "market ETH, leg: give address and source"),
+        (
+            VALIDATED + FEED + "composed = true",
+            "market ETH, validator 3: composed is for a price with a second leg, and there is none",
+        ),
+        ('\n[keepers]\nreceiver = "0x1b44F3514812d835EB1BDB0acB33d3fA3351Ee44"', "keepers.: receiver: .* is mistyped"),
+    ],
+)
+def test_what_legs_and_keepers_refuse(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message):
+        read(written(tmp_path, GOOD + text))
+
+
 def test_a_market_of_no_kind(tmp_path: Path) -> None:
     for kind in ('"futures"', "[1]"):
         with pytest.raises(ConfigError, match=r"instrument: kind must be perpetual or options, not "):
@@ -197,7 +285,7 @@ def test_a_market_of_no_kind(tmp_path: Path) -> None:
 
 BAD = {
     'symbol = "USDC"': ("symbl = 1", r"\[token\]: unknown key 'symbl'; allowed are symbol, decimals, address"),
-    "[terms]": ("[term]", "the file: unknown key 'term'; allowed are network, token, markets, oracle, terms"),
+    "[terms]": ("[term]", "the file: unknown key 'term'; allowed are network, token, markets, keepers, oracle, terms"),
     "close_fee = 0.002": ("heartbeat = 1", "market ETH, terms: unknown key 'heartbeat'; allowed are delay"),
     'name = "ETH"': ("", "market ?.*: name is missing"),
     "chain_id = 11155111": ('chain_id = "1"', "chain_id must be a whole number, not '1'"),
