@@ -63,7 +63,7 @@ class Integer(Type):
             raise self._refuse(value)
         if value < self.low or value > self.high:
             raise self._refuse(int(value))
-        return value.to_bytes(32, "big", signed=self.signed)
+        return value.to_bytes(32, "big", signed=True) if value < 0 else value.to_bytes(32)
 
     def decode(self, data: bytes, at: int) -> int:
         return int.from_bytes(_word(data, at), "big", signed=self.signed)
@@ -149,7 +149,10 @@ class Array(Type):
             raise self._refuse(value)
         if self.length is not None and len(value) != self.length:
             raise EncodingError(f"{self.name} takes {self.length} items, not {len(value)}.")
-        body = _join([self.item] * len(value), value)
+        if self.item.dynamic:
+            body = _join([self.item] * len(value), value, 32 * len(value))
+        else:
+            body = b"".join(map(self.item.encode, value))
         return body if self.length is not None else len(value).to_bytes(32, "big") + body
 
     def decode(self, data: bytes, at: int) -> list[Any]:
@@ -169,7 +172,8 @@ class Tuple(Type):
         self.keys = [p.get("name") or "" for p in params]
         self.name = f"({','.join(t.name for t in self.items)})"
         self.dynamic = any(t.dynamic for t in self.items)
-        self.size = 32 if self.dynamic else sum(t.size for t in self.items)
+        self._heads = sum(t.size for t in self.items)
+        self.size = 32 if self.dynamic else self._heads
         self.fields = field_names(self.keys)
         made: Any = namedtuple(title, self.fields)  # type: ignore[misc]
         self.make: Callable[..., Any] = made._make
@@ -182,7 +186,7 @@ class Tuple(Type):
         try:
             if self._flat is not None:
                 return b"".join([encode(v) for encode, v in zip(self._flat, values, strict=True)])
-            return _join(self.items, values)
+            return _join(self.items, values, self._heads)
         except EncodingError:
             self._blame(values)
             raise
@@ -216,8 +220,7 @@ class Tuple(Type):
 WORDS = (Integer, Boolean, AddressType, FixedBytes)
 
 
-def _join(types: Sequence[Type], values: Sequence[Any]) -> bytes:
-    offset = sum(t.size for t in types)
+def _join(types: Sequence[Type], values: Sequence[Any], offset: int) -> bytes:
     heads, tails = [], []
     for type_, value in zip(types, values, strict=True):
         body = type_.encode(value)

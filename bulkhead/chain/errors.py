@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -116,7 +115,7 @@ class Revert(ChainError):
         """The first four bytes of `data`, or b""."""
         return self.data[:4] if len(self.data) >= 4 else b""
 
-    @cached_property
+    @property
     def _type(self) -> ErrorType | None:
         if self._registry is None or not self.selector:
             return None
@@ -125,16 +124,18 @@ class Revert(ChainError):
     @property
     def name(self) -> str:
         """The error's name; see the class."""
-        if self._type is not None:
-            return self._type.name
+        kind = self._type
+        if kind is not None:
+            return kind.name
         if self.data:
             return "Unknown"
         return "Halt" if self.reason else "Empty"
 
-    @cached_property
+    @property
     def values(self) -> Any:
         """The error's parameters as a namedtuple; an empty tuple when they are not known."""
-        return self._type.decode(self.data) if self._type is not None else ()
+        kind = self._type
+        return kind.decode(self.data) if kind is not None else ()
 
     def sentence(self) -> str:
         """What happened, without where."""
@@ -167,6 +168,8 @@ def _as_dict(values: Any) -> dict[str, Any]:
 
 def _halt(text: str) -> str:
     """One spelling for what engines call OutOfGas(Basic), "EVM error OutOfGas", ReentrancySentryOOG, "out of gas"..."""
+    if not text:
+        return text
     word = text.removeprefix("EVM error ")
     squeezed = word.lower().replace(" ", "")
     return "out of gas" if "outofgas" in squeezed or squeezed.endswith("oog") else word

@@ -193,7 +193,7 @@ class Adversary(Machine):
             if not proof or not self.do(twin, "pool", "execute_exit", proof, sender=keeper):
                 break
         if twin.state.index:
-            sick = [vault for vault, p in twin.state.open() if self._is_sick(twin, vault)]
+            sick = [vault for vault, p in twin.state.open if self._is_sick(twin, vault)]
             if sick:
                 self.do(twin, "market", "liquidate", sick, sender=keeper)
 

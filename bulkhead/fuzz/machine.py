@@ -104,7 +104,8 @@ class Machine:
             return
         self._seed(word)
         self._kinds[word % len(self._kinds)](self._rng, going[(word >> 32) % len(going)])
-        self.alive += sum(len(twin.model._positions) for twin in twins)
+        for twin in twins:
+            self.alive += len(twin.model._positions)
 
     def do(
         self, twin: Twin, part: str, name: str, *args: Any, sender: str, on_chain: tuple[Any, ...] | None = None

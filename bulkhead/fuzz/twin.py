@@ -200,7 +200,7 @@ class Twin:
         funds |= (pool._exit_shares != 0) << 240 | (pool._claims != 0) << 248
         slots = [_FUNDS, _OWED, _LINE, _SHARE_SUPPLY, *self._shares_of]
         words = [funds, pool._claims | pool._exit_shares << 128, pool._first_exit | pool._next_exit << 128]
-        words += [pool.shares.total_supply, *(pool.shares.balances.get(who, 0) for who in self._accounts)]
+        words += [pool.shares.total_supply, *map(pool.shares.balances.get, self._accounts, repeat(0))]
         for owner, waiting in pool._kept.items():
             slots.append(slot_of(owner, _KEPT))
             words.append(waiting)
@@ -210,9 +210,8 @@ class Twin:
             words += contents
         found = found or self._unlike(self.pool_address, slots, words)
 
-        balances = token.balances
-        slots = [*self._tokens_of, *(slot_of(vault, _BALANCES) for vault in vaults)]
-        words = [balances.get(who, 0) for who in (*self._accounts, *vaults)]
+        slots = [*self._tokens_of, *map(slot_of, vaults, repeat(_BALANCES))]
+        words = list(map(token.balances.get, (*self._accounts, *vaults), repeat(0)))
         found = found or self._unlike(token.address, slots, words)
         return found or self._unlike_parts(whole)
 

@@ -71,7 +71,7 @@ def _bounded_loss(s: State) -> str | None:
 def _bounded_gain(s: State) -> str | None:
     if s.standing:
         return None
-    ceiling = s.held + sum(p.margin for _, p in s.open())
+    ceiling = s.held + sum([p.margin for _, p in s.open])
     return None if s.worth <= ceiling else f"worth {s.worth} above {ceiling}"
 
 
@@ -82,8 +82,8 @@ def _bounded_gain(s: State) -> str | None:
     "POOL-2", "Committed is the reserves of open positions and the earmarks of orders.", "committed positions orders"
 )
 def _committed(s: State) -> str | None:
-    reserves = sum(p.reserve for p in s.positions.values())
-    raises = sum(o.amount for o in s.orders.values() if o.kind == OrderKind.RAISE_RESERVE)
+    reserves = sum([p.reserve for p in s.positions.values()])
+    raises = sum([o.amount for o in s.orders.values() if o.kind == OrderKind.RAISE_RESERVE])
     return differ("committed", s.committed, reserves + raises)
 
 
@@ -265,7 +265,7 @@ def _largest_win(s: State, vault: str, p: Position, order: Order) -> str | None:
 @invariant("POS-6", "An open position remembers no index of borrowing that has not been.", "positions series")
 def _remembered(s: State) -> str | None:
     now = {id: book.carry_at(series, s.time).borrowing for id, series in s.series.items()}
-    for vault, p in s.open():
+    for vault, p in s.open:
         if p.borrowing * book.KEPT > now[p.series]:
             return f"{vault} remembers {p.borrowing}, it is {now[p.series]}"
     return None

@@ -204,7 +204,7 @@ def _opens_healthy(before: State, action: Action, after: State) -> str | None:
         return None
     order, c, proof = before.orders[vault], before.market.config, action.args[1]
     assert isinstance(proof, bytes)
-    index, time, _ = before.market.oracle.first_after(order.phase, order.requested_at + c.delay, proof)
+    index, time, _ = before.first_after(order.phase, order.requested_at + c.delay, proof)
     if not isinstance(before.market.margin_model, FixedMargin) and after.time > time + c.time_to_live:
         return None  # what it must have follows a volatility that has gone on since
     mark = before.market.instrument.mark(new.series, index, time)
@@ -245,7 +245,7 @@ def _at_the_newest(before: State, action: Action) -> bool:
     due = order.requested_at + before.market.config.delay
     if not isinstance(proof, bytes) or not proof:
         return True  # void
-    index, time, _ = before.market.oracle.first_after(order.phase, due, proof)
+    index, time, _ = before.first_after(order.phase, due, proof)
     return index == before.index and (before.options is None or time == before.at)  # an option's value is of its time
 
 
@@ -320,6 +320,8 @@ def _ramp(before: State, action: Action, after: State) -> str | None:
     year = 365 * 86_400
     for id, series in before.series.items():
         new = after.series[id]
+        if new.borrow_rate <= series.borrow_rate:
+            continue  # time goes forward, CAR-2: it may always stay
         from_ = max(series.borrow_rate, parameters.borrow_base // year)
         most = from_ + parameters.borrow_ramp // year * (after.time - series.time) // 3_600
         if new.borrow_rate > most:
@@ -385,7 +387,7 @@ def _met_first_price(before: State, action: Action, after: State) -> str | None:
     if not isinstance(oracle, Oracle) or not isinstance(proof, bytes) or not proof or frozen(before):
         return None
     phase = before.orders[str(action.args[0])].phase
-    index, time, undisputed = oracle.first_after(phase, due, proof)
+    index, time, undisputed = before.first_after(phase, due, proof)
     if (index, time) != _first_told(oracle, phase, due):
         return f"it met {index} of {time}, not {_first_told(oracle, phase, due)}"
     agreeing = _agreeing(oracle, index, time)
@@ -536,7 +538,7 @@ def _void(before: State, action: Action, after: State) -> str | None:
     c, trader, proof = before.market.config, before.traders[vault], action.args[1]
     order, top = before.orders[vault], 0
     if isinstance(proof, bytes) and proof:
-        top, _, _ = before.market.oracle.first_after(order.phase, order.requested_at + c.delay, proof)
+        top, _, _ = before.first_after(order.phase, order.requested_at + c.delay, proof)
     fee = position_math.fee_up(c.open_fee, abs(old.size), max(top, order.high), before.market.unit)
     kept = after.claims.get(vault, NO_CLAIM).trader - before.claims.get(vault, NO_CLAIM).trader
     got = after.balance(trader) - before.balance(trader) + kept
@@ -550,5 +552,5 @@ def _void(before: State, action: Action, after: State) -> str | None:
 def _nothing_opens(before: State, action: Action, after: State) -> str | None:
     if not frozen(before):
         return None
-    opened = [v for v, p in after.open() if before.positions.get(v, NO_POSITION).status != Status.OPEN]
+    opened = [v for v, p in after.open if before.positions.get(v, NO_POSITION).status != Status.OPEN]
     return f"{opened} opened" if opened or len(after.positions) > len(before.positions) else None

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
+from itertools import compress
+from operator import is_not, itemgetter
+from typing import TypeVar
 
-from bulkhead.invariants.state import Action, State
+from bulkhead.invariants.state import CONTAINERS, Action, State
 from bulkhead.model.interfaces.market import Order, Position
 from bulkhead.model.libraries.book import Series
 from bulkhead.model.market import NO_ORDER
 
 #: What can change from state to state.
 _FIELDS = tuple(name for name in State.__dataclass_fields__ if name != "market")
+_VALUES = itemgetter(*_FIELDS)
 
+T = TypeVar("T")
 Check = Callable[[State], str | None]
 Each = Callable[[State, str, Position, Order], str | None]
 EachSeries = Callable[[State, int, Series], str | None]
@@ -54,13 +59,33 @@ class Passage:
     check: Callable[[State, State], str | None]
 
 
-INVARIANTS: list[Invariant] = []
-TRANSITIONS: list[Transition] = []
-PASSAGES: list[Passage] = []
+class Rules(list[T]):
+    """A list that remembers which of it are asked when."""
+
+    def __init__(self, rules: Iterable[T] = ()) -> None:
+        super().__init__(rules)
+        self._asked: dict[Hashable, list[T]] = {}
+
+    def append(self, rule: T) -> None:
+        """At the end; what is remembered is forgotten."""
+        super().append(rule)
+        self._asked.clear()
+
+    def asked(self, when: Hashable, of: Callable[[T], bool]) -> list[T]:
+        """Those that `of` picks, which is the same for the same `when`."""
+        found = self._asked.get(when)
+        if found is None:
+            found = self._asked[when] = [one for one in self if of(one)]
+        return found
+
+
+INVARIANTS: Rules[Invariant] = Rules()
+TRANSITIONS: Rules[Transition] = Rules()
+PASSAGES: Rules[Passage] = Rules()
 #: Of a call that was refused.
-REFUSALS: list[Transition] = []
+REFUSALS: Rules[Transition] = Rules()
 #: Of a step that was made in another market.
-ELSEWHERE: list[Transition] = []
+ELSEWHERE: Rules[Transition] = Rules()
 
 
 def invariant(id: str, sentence: str, reads: str) -> Callable[[Check], Check]:
@@ -74,7 +99,7 @@ def invariant(id: str, sentence: str, reads: str) -> Callable[[Check], Check]:
 def of_each(id: str, sentence: str, reads: str) -> Callable[[Each], Each]:
     def register(each: Each) -> Each:
         def check(s: State) -> str | None:
-            return _first(each, s, s.positions)
+            return _first(each, s, _with_orders(s, s.positions))
 
         INVARIANTS.append(Invariant(id, sentence, check, frozenset(reads.split()), each))
         return each
@@ -101,15 +126,19 @@ def _first_series(each: EachSeries, s: State, ids: Iterable[int]) -> str | None:
     return None
 
 
-def _first(each: Each, s: State, vaults: Iterable[str]) -> str | None:
+def _with_orders(s: State, vaults: Iterable[str]) -> list[tuple[str, Position, Order]]:
+    return [(vault, s.positions[vault], s.orders.get(vault, NO_ORDER)) for vault in vaults]
+
+
+def _first(each: Each, s: State, positions: Iterable[tuple[str, Position, Order]]) -> str | None:
     """The first that is wrong."""
-    for vault in vaults:
-        if (wrong := each(s, vault, s.positions[vault], s.orders.get(vault, NO_ORDER))) is not None:
+    for vault, p, order in positions:
+        if (wrong := each(s, vault, p, order)) is not None:
             return f"{vault} {wrong}"
     return None
 
 
-def transition(id: str, sentence: str, of: str = "", rules: list[Transition] = TRANSITIONS) -> Callable[[Rule], Rule]:
+def transition(id: str, sentence: str, of: str = "", rules: Rules[Transition] = TRANSITIONS) -> Callable[[Rule], Rule]:
     def register(check: Rule) -> Rule:
         rules.append(Transition(id, sentence, check, frozenset(of.split())))
         return check
@@ -132,17 +161,16 @@ def broken(state: State, since: State | None = None) -> list[str]:
         return [f"{one.id}: {wrong}" for one in INVARIANTS if (wrong := one.check(state)) is not None]
     state.follow(since)
     now, then = state.__dict__, since.__dict__
-    changed = {name for name in _FIELDS if now[name] is not then[name] and now[name] != then[name]}
+    others = compress(_FIELDS, map(is_not, _VALUES(now), _VALUES(then)))
+    changed = frozenset([name for name in others if name in CONTAINERS or now[name] != then[name]])
     if not changed:
         return []
-    vaults = (state.altered(since) | state.moved(since).keys()) & state.positions.keys()
+    positions = _with_orders(state, (state.altered(since) | state.moved(since).keys()) & state.positions.keys())
     series = [id for id, one in state.series.items() if since.series.get(id) is not one]
     found = [f"{one.id}: {wrong}" for one in PASSAGES if (wrong := one.check(since, state)) is not None]
-    for one in INVARIANTS:
-        if changed.isdisjoint(one.reads):
-            continue
+    for one in INVARIANTS.asked(changed, lambda one: not changed.isdisjoint(one.reads)):
         if one.each is not None:
-            wrong = _first(one.each, state, vaults)
+            wrong = _first(one.each, state, positions)
         elif one.each_series is not None:
             wrong = _first_series(one.each_series, state, series)
         else:
@@ -152,14 +180,11 @@ def broken(state: State, since: State | None = None) -> list[str]:
     return found
 
 
-def broken_by(before: State, action: Action, after: State, rules: list[Transition] = TRANSITIONS) -> list[str]:
+def broken_by(before: State, action: Action, after: State, rules: Rules[Transition] = TRANSITIONS) -> list[str]:
     """Rules that a step breaks: "id: what is wrong". A refused call has rules of its own: it changes nothing."""
     rules, name = rules if action.done else REFUSALS, action.name
-    return [
-        f"{one.id}: {wrong}"
-        for one in rules
-        if (not one.of or name in one.of) and (wrong := one.check(before, action, after)) is not None
-    ]
+    asked = rules.asked(name, lambda one: not one.of or name in one.of)
+    return [f"{one.id}: {wrong}" for one in asked if (wrong := one.check(before, action, after)) is not None]
 
 
 def differ(what: str, is_: object, should: object) -> str | None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from itertools import compress
 from operator import is_not
-from typing import NamedTuple
-from weakref import ref
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from bulkhead.model.errors import ModelError
 from bulkhead.model.instruments.european_options import EuropeanOptions
@@ -30,6 +28,20 @@ from bulkhead.model.market import Claim, Market
 NOTIONAL = 10**30
 #: What a series sums up over its open positions, by side; margin in units of 256, indices as they were at entry.
 _TERMS = ("lots", "margin", "reserve", "entry value", "funding", "borrowing")
+
+
+T = TypeVar("T")
+
+
+class once(Generic[T]):
+    """`functools.cached_property` without its lock, which takes longer than most of what is kept here."""
+
+    def __init__(self, find: Callable[[Any], T]) -> None:
+        self.find, self.name, self.__doc__ = find, find.__name__, find.__doc__
+
+    def __get__(self, owner: Any, kind: type) -> T:
+        found = owner.__dict__[self.name] = self.find(owner)
+        return found
 
 
 class Margins(NamedTuple):
@@ -155,13 +167,14 @@ class State:
             Options.of(market, earlier),
         )
         own, then = made.__dict__, {} if earlier is None else earlier.__dict__
-        for name in _CONTAINERS:
+        for name in CONTAINERS:
             now, was = own[name], then.get(name)
             own[name] = was if now == was else now.copy()
         if "owners" in then and own["traders"] is then["traders"]:
             own["owners"] = then["owners"]
         return made
 
+    @once
     def open(self) -> list[tuple[str, Position]]:
         """Open positions by vault."""
         return [(vault, p) for vault, p in self.positions.items() if p.status == Status.OPEN]
@@ -170,7 +183,7 @@ class State:
         """Tokens of an account."""
         return self.tokens.get(account, 0)
 
-    @cached_property
+    @once
     def owners(self) -> set[str]:
         """All traders there have been."""
         return set(self.traders.values())
@@ -182,7 +195,15 @@ class State:
 
     def equity(self, p: Position, index: int, time: int) -> int:
         """Unclamped, token units."""
-        return _equity(p, self.market.unit, index, *self.pricing(p.series, index, time))
+        known = self.prices.get(p.series) if (index, time) == (self.index, self.at) else None
+        return _equity(p, self.market.unit, index, *(known or self.pricing(p.series, index, time)))
+
+    def first_after(self, phase: int, time: int, proof: bytes) -> tuple[int, int, bool]:
+        """What the oracle answers. Only while it is the present state: the twin is asked, once for all rules."""
+        asked, known = (phase, time, proof), self.__dict__.get("_first")
+        if known is None or known[0] != asked:
+            self.__dict__["_first"] = known = asked, self.market.oracle.first_after(*asked)
+        return known[1]
 
     def pricing(self, id: int, index: int, time: int) -> tuple[int, int, int]:
         """Of a series at a price: its mark, and its indices of funding and borrowing now."""
@@ -192,7 +213,7 @@ class State:
         mark = self.market.instrument.mark(id, index, time)
         return mark, series.funding + series.funding_rate * elapsed, borrowing
 
-    @cached_property
+    @once
     def prices(self) -> dict[int, tuple[int, int, int]]:
         """By series, `pricing` at the newest price; there must be one. A series that stands still has none."""
         found = {}
@@ -203,36 +224,36 @@ class State:
                 continue
         return found
 
-    @cached_property
+    @once
     def standing(self) -> bool:
         """Is there no newest price, or a live series that has no mark between its window's beginning and its fixing?"""
         return self.index == 0 or not self.prices.keys() >= set(self.live)
 
-    @cached_property
+    @once
     def equities(self) -> dict[str, int]:
         """Of every open position that has a mark at the newest price; there must be one."""
         unit, index, prices = self.market.unit, self.index, self.prices
-        return {vault: _equity(p, unit, index, *prices[p.series]) for vault, p in self.open() if p.series in prices}
+        return {vault: _equity(p, unit, index, *prices[p.series]) for vault, p in self.open if p.series in prices}
 
-    @cached_property
+    @once
     def worth(self) -> int:
         """Of the pool at the newest price; there must be one. Only while it is the present state: the twin is asked."""
         return self.market.pool.worth(self.index, self.at)
 
-    @cached_property
+    @once
     def reserves(self) -> int:
         """Of all open positions."""
         return sum(total[2] for total in self.sums.values())
 
-    @cached_property
+    @once
     def sums(self) -> dict[tuple[int, bool], list[int]]:
         """By series and side (True: long), of open positions: what `_TERMS` names."""
         unit, found = self.market.unit, {(id, side): [0] * len(_TERMS) for id in self.series for side in (True, False)}
-        for _, p in self.open():
+        for _, p in self.open:
             _count(found, p, unit, 1)
         return found
 
-    @cached_property
+    @once
     def miscounted(self) -> dict[str, str]:
         """Terms of which a series does not count what its positions sum up to, and where."""
         found: dict[str, str] = {}
@@ -261,7 +282,7 @@ class State:
             index, prices, same = self.index, self.prices, since.equities
             self.__dict__["equities"] = {
                 vault: _equity(p, unit, index, *prices[p.series]) if vault in altered else same[vault]
-                for vault, p in self.open()
+                for vault, p in self.open
                 if p.series in prices
             }
 
@@ -274,9 +295,10 @@ class State:
         return self._since(before)[1]
 
     def _since(self, before: State) -> tuple[dict[str, int], set[str]]:
-        # Asked by many rules of the same two states. Earlier states are let go.
-        known: tuple[ref[State], dict[str, int], set[str]] | None = self.__dict__.get("_known")
-        if known is None or known[0]() is not before:
+        # Asked by many rules of the same two states, or of a third that has the same tokens, positions, orders, claims.
+        parts = before.tokens, before.positions, before.orders, before.claims
+        known: tuple[tuple[object, ...], dict[str, int], set[str]] | None = self.__dict__.get("_known")
+        if known is None or any(map(is_not, known[0], parts)):
             accounts = _different(self.tokens, before.tokens)
             moved = {who: gained for who in accounts if (gained := self.balance(who) - before.balance(who))}
             altered = {
@@ -284,7 +306,7 @@ class State:
                 *_different(self.orders, before.orders),
                 *_different(self.claims, before.claims),
             }
-            self.__dict__["_known"] = known = ref(before), moved, altered
+            self.__dict__["_known"] = known = parts, moved, altered
         return known[1], known[2]
 
 
@@ -296,20 +318,20 @@ def _different(now: Mapping[str, object], then: Mapping[str, object]) -> list[st
     if names[:known] == list(then):  # nearly always: what is new comes last, and old values stand side by side
         keys = [*compress(names, map(is_not, now.values(), then.values())), *names[known:]]
     else:
-        keys = [*names, *(then.keys() - now.keys())]
+        names += then.keys() - now.keys()
+        keys = list(compress(names, map(is_not, map(now.get, names), map(then.get, names))))
     return [key for key in keys if now.get(key) != then.get(key)]
 
 
-@dataclass(frozen=True)
-class Action:
-    """A call: its name in snake_case, arguments, who sent it, and whether it went through."""
+class Action(NamedTuple):
+    """A call: its name in snake_case, arguments, who sent it, whether it went through, and the vaults that it may
+    change; the others are neighbours."""
 
     name: str
     args: tuple[object, ...]
     sender: str
     done: bool
-    touched: frozenset[str] = field(default_factory=frozenset)
-    """Vaults that it may change; the others are neighbours."""
+    touched: frozenset[str] = frozenset()
 
 
 def _count(sums: dict[tuple[int, bool], list[int]], p: Position, unit: int, sign: int) -> None:
@@ -351,4 +373,4 @@ def frozen(s: State) -> bool:
 
 
 #: What of a state is a mapping or a list.
-_CONTAINERS = ("positions", "orders", "claims", "traders", "series", "live", "tokens", "exits", "kept", "shares")
+CONTAINERS = ("positions", "orders", "claims", "traders", "series", "live", "tokens", "exits", "kept", "shares")

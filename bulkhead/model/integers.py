@@ -37,8 +37,8 @@ def wrap(value: int, bits: int) -> int:
 
 def wrap_signed(value: int, bits: int = 256) -> int:
     """The cast intN(value)."""
-    low = wrap(value, bits)
-    return low - (1 << bits) if low >> bits - 1 else low
+    half = 1 << bits - 1
+    return (value + half & 2 * half - 1) - half
 
 
 def to_uint(value: int, bits: int) -> int:
@@ -52,14 +52,20 @@ def mul_div(x: int, y: int, denominator: int) -> int:
     """floor(x * y / denominator) of uint256, the product in full. Raises Panic."""
     if denominator == 0:
         raise Panic(DIVISION_BY_ZERO)
-    return unsigned(x * y // denominator)
+    value = x * y // denominator
+    if value < 0 or value > MAX_UINT256:
+        raise Panic(OVERFLOW)
+    return value
 
 
 def mul_div_up(x: int, y: int, denominator: int) -> int:
     """ceil(x * y / denominator) of uint256, the product in full. Raises Panic."""
     if denominator == 0:
         raise Panic(DIVISION_BY_ZERO)
-    return unsigned(-(-x * y // denominator))
+    value = -(-x * y // denominator)
+    if value < 0 or value > MAX_UINT256:
+        raise Panic(OVERFLOW)
+    return value
 
 
 def quotient(x: int, y: int) -> int:

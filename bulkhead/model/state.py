@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from itertools import compress
+from operator import not_
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from bulkhead.model.errors import ModelError
@@ -45,14 +47,17 @@ def atomic(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P]
         places = self.__dict__.get("_places")
         if places is None:  # they never change, nor does it what lies there: a container, or a number
             found = [(vars(owner), name) for owner, name in self.places()]
-            places = [(owner, name, isinstance(owner[name], dict | list | set)) for owner, name in found]
+            copied = [isinstance(owner[name], dict | list | set) for owner, name in found]
+            places = list(compress(found, copied)), list(compress(found, map(not_, copied)))
             self.__dict__["_places"] = places
-        saved = [(owner, name, owner[name].copy() if copied else owner[name]) for owner, name, copied in places]
+        containers, numbers = places
+        copies = [owner[name].copy() for owner, name in containers]
+        values = [owner[name] for owner, name in numbers]
         _inside = True
         try:
             return method(self, *args, **kwargs)
         except ModelError:
-            for owner, name, value in saved:
+            for (owner, name), value in zip(containers + numbers, copies + values, strict=True):
                 owner[name] = value
             raise
         finally:

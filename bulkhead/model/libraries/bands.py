@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from bulkhead.model.integers import wrap
-
 MANTISSA = 33
+MAX_UINT40 = (1 << 40) - 1
 
 
 def floor(price: int) -> int:
     """The largest compact price at or below `price` (below 2 ** 160)."""
     exponent = max(price.bit_length() - MANTISSA, 0)
-    return wrap((price >> exponent) << 7 | exponent, 40)
+    return ((price >> exponent) << 7 | exponent) & MAX_UINT40
 
 
 def ceil(price: int) -> int:

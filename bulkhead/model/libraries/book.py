@@ -21,6 +21,7 @@ MAX_UINT64 = (1 << 64) - 1
 #: Half of what the lane of margins holds.
 MARGINS = (1 << 79) - 1
 MAX_UINT88 = (1 << 88) - 1
+_UINT32, _UINT40, _UINT72, _UINT80, _UINT128 = ((1 << bits) - 1 for bits in (32, 40, 72, 80, 128))
 
 Words = tuple[int, int, tuple[int, int], tuple[int, int]]
 
@@ -254,14 +255,14 @@ def side_gain(side: Side, size: int, mark: int, index: int, carry: Carry, unit: 
 def packed(series: Series) -> Words:
     """The words of a series, as Market.seriesOf gives them."""
     sizes = series.long_lots | series.short_lots << 64 | series.buying_lots << 128 | series.selling_lots << 192
-    carry = wrap(series.funding, 72) | series.borrowing << 72 | wrap(series.funding_rate, 40) << 136
+    carry = series.funding & _UINT72 | series.borrowing << 72 | (series.funding_rate & _UINT40) << 136
     carry |= series.borrow_rate << 176 | series.time << 216 | series.live << 248
     return sizes, carry, _packed_side(series.long), _packed_side(series.short)
 
 
 def _packed_side(side: Side) -> tuple[int, int]:
     amounts = side.margin | side.reserve << 80 | side.entry_value << 168
-    return amounts, wrap(side.borrowing, 128) | wrap(side.funding, 128) << 128
+    return amounts, side.borrowing & _UINT128 | (side.funding & _UINT128) << 128
 
 
 def unpacked(words: Words) -> Series:
@@ -275,8 +276,8 @@ def unpacked(words: Words) -> Series:
         wrap_signed(carry, 72),
         carry >> 72 & MAX_UINT64,
         wrap_signed(carry >> 136, 40),
-        wrap(carry >> 176, 40),
-        wrap(carry >> 216, 32),
+        carry >> 176 & _UINT40,
+        carry >> 216 & _UINT32,
         carry >> 248 != 0,
         _unpacked_side(*long),
         _unpacked_side(*short),
@@ -284,5 +285,5 @@ def unpacked(words: Words) -> Series:
 
 
 def _unpacked_side(amounts: int, indices: int) -> Side:
-    margin, reserve = wrap(amounts, 80), wrap(amounts >> 80, 88)
-    return Side(margin, reserve, amounts >> 168, wrap(indices, 128), wrap_signed(indices >> 128, 128))
+    margin, reserve = amounts & _UINT80, amounts >> 80 & MAX_UINT88
+    return Side(margin, reserve, amounts >> 168, indices & _UINT128, wrap_signed(indices >> 128, 128))

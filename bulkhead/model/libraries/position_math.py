@@ -5,11 +5,21 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from bulkhead.model.errors import ModelError
-from bulkhead.model.integers import DIVISION_BY_ZERO, MAX_UINT256, Panic, saturating_sub, signed, unsigned, wrap_signed
+from bulkhead.model.integers import (
+    DIVISION_BY_ZERO,
+    MAX_UINT256,
+    OVERFLOW,
+    Panic,
+    saturating_sub,
+    signed,
+    unsigned,
+    wrap_signed,
+)
 
 ONE = 10**18
 #: Sizes are multiples of it: eight decimals.
 LOT = 10**10
+MIN_INT256 = -(1 << 255)
 
 
 class OutOfBounds(ModelError):
@@ -26,20 +36,22 @@ class Split(NamedTuple):
 
 def mul_down(a: int, b: int, c: int) -> int:
     """floor(a x b / c); the product must fit in 256 bits. Raises OutOfBounds, Panic."""
-    return _product(a, b, c) // c
+    product = a * b
+    if a < 0 or b < 0 or product + c > MAX_UINT256:
+        raise OutOfBounds(a, b)
+    if c == 0:
+        raise Panic(DIVISION_BY_ZERO)
+    return product // c
 
 
 def mul_up(a: int, b: int, c: int) -> int:
     """ceil(a x b / c); the product must fit in 256 bits. Raises OutOfBounds, Panic."""
-    return -(-_product(a, b, c) // c)
-
-
-def _product(a: int, b: int, c: int) -> int:
-    if a < 0 or b < 0 or a * b + c > MAX_UINT256:
+    product = a * b
+    if a < 0 or b < 0 or product + c > MAX_UINT256:
         raise OutOfBounds(a, b)
     if c == 0:
         raise Panic(DIVISION_BY_ZERO)
-    return a * b
+    return -(-product // c)
 
 
 def value_down(size: int, price: int, unit: int) -> int:
@@ -122,4 +134,6 @@ def liquidation_fraction_up(equity: int, target: int, fees: int, phi: int) -> in
 
 def absolute(value: int) -> int:
     """Twin of `abs`, whose name Python needs itself. Raises Panic for the smallest int256."""
-    return signed(-value) if value < 0 else value
+    if value <= MIN_INT256:
+        raise Panic(OVERFLOW)
+    return abs(value)

@@ -19,6 +19,7 @@ from bulkhead.cli import main
 from bulkhead.fuzz import Difference, Machine, ModelAlone, Pair, World, campaign
 from bulkhead.fuzz.campaign import Campaign, Failure, Plan, Report, history, load, play, play_batch, save, shrink
 from bulkhead.invariants import State
+from bulkhead.invariants.rules import Rules
 from bulkhead.model.libraries import book, position_math
 from bulkhead.model.market import Market
 from bulkhead.model.pool import Pool
@@ -93,7 +94,7 @@ def test_a_planted_fault_is_found_and_made_short(
 
 def test_a_broken_invariant_is_a_failure(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     never = replace(campaign_invariants()[0], check=lambda state: "never holds", each=None)
-    monkeypatch.setattr("bulkhead.invariants.rules.INVARIANTS", [never])
+    monkeypatch.setattr("bulkhead.invariants.rules.INVARIANTS", Rules([never]))
     story = play(machine, history(1, 0, 50))
     assert story is not None and f"  {never.id}: {never.sentence}\n    never holds" in story
 
@@ -104,7 +105,7 @@ def test_what_a_state_takes_over_is_what_counting_anew_gives(machine: Machine) -
     for word in history(1, 4, 200):
         machine.step(word)
         if twin.sound is not None and twin.state is twin.sound:
-            anew, open_ = State.of(twin.model), max(open_, len(twin.state.open()))
+            anew, open_ = State.of(twin.model), max(open_, len(twin.state.open))
             assert twin.state.sums == anew.sums
             assert not anew.index or twin.state.equities == anew.equities
     assert open_ > 3
@@ -118,7 +119,7 @@ def test_the_end_of_a_history_counts_everything_anew() -> None:
         machine.step(word)
     pair = machine.pair
     pair.finish()
-    _, p = pair.twins[0].state.open()[0]
+    _, p = pair.twins[0].state.open[0]
     object.__setattr__(p, "margin", p.margin + 256)
     with pytest.raises(Difference, match="end breaks") as told:
         pair.finish()
