@@ -26,6 +26,7 @@ import {IOracle} from "./interfaces/IOracle.sol";
 import {IPool, Flow} from "./interfaces/IPool.sol";
 import {IPositionVault} from "./interfaces/IPositionVault.sol";
 import {Book, Carry, Series} from "./libraries/Book.sol";
+import {traderOf} from "./libraries/CloneArgument.sol";
 import {PositionMath, Split} from "./libraries/PositionMath.sol";
 import {PositionStore, Words} from "./libraries/PositionStore.sol";
 
@@ -48,6 +49,7 @@ contract Market is IMarket, ReentrancyGuardTransient {
 
     IERC20 private immutable TOKEN;
     IOracle private immutable ORACLE;
+    uint256 private immutable DEVIATION;
     IInstrument private immutable INSTRUMENT;
     IMarginModel private immutable MARGIN_MODEL;
     IOperators private immutable OPERATORS;
@@ -55,6 +57,8 @@ contract Market is IMarket, ReentrancyGuardTransient {
     address private immutable VAULT;
     uint256 private immutable UNIT;
     bool private immutable HAS_CARRY;
+    bool private immutable IS_LINEAR;
+    bool private immutable LOOKS_AT_MARKET;
     uint256 private immutable DELAY;
     uint256 private immutable TIME_TO_LIVE;
     uint256 private immutable OPEN_FEE;
@@ -105,12 +109,14 @@ contract Market is IMarket, ReentrancyGuardTransient {
     constructor(MarketConfig memory config_, IPool pool_, address vault) {
         TOKEN = IERC20(config_.token);
         ORACLE = IOracle(config_.oracle);
+        DEVIATION = ORACLE.deviation();
         INSTRUMENT = IInstrument(config_.instrument);
         MARGIN_MODEL = IMarginModel(config_.marginModel);
         OPERATORS = IOperators(config_.operators);
         (POOL, VAULT) = (pool_, vault);
         UNIT = 10 ** (36 - IERC20Metadata(config_.token).decimals());
-        HAS_CARRY = IInstrument(config_.instrument).hasCarry();
+        (HAS_CARRY, IS_LINEAR) = (INSTRUMENT.hasCarry(), INSTRUMENT.isLinear());
+        LOOKS_AT_MARKET = MARGIN_MODEL.looksAtMarket();
         (DELAY, TIME_TO_LIVE) = (config_.delay, config_.timeToLive);
         (OPEN_FEE, CLOSE_FEE) = (config_.openFee, config_.closeFee);
         (PHI, PHI_TO_POOL) = (config_.phi, config_.phiToPool);
@@ -146,8 +152,10 @@ contract Market is IMarket, ReentrancyGuardTransient {
         _requireSize(size);
         if (size > uint256(uint64(type(int64).max)) * PositionMath.LOT) revert AmountTooLarge(size);
         _requireMargin(leg.margin);
-        (uint256 committed, uint256 idle, uint256 last) = POOL.earmark(leg.reserve, size, order.high);
-        Snapshot memory state = _snapshot(leg.series, committed, idle);
+        Snapshot memory state;
+        _look(state, leg.series);
+        uint256 last;
+        (state.reserved, state.idle, last) = POOL.earmark(leg.reserve, size, order.high);
         _series[leg.series].requireRoom(leg.size);
         order.amount = leg.reserve;
         order.premium = _pend(state, leg.size, leg.maxPremium);
@@ -157,12 +165,12 @@ contract Market is IMarket, ReentrancyGuardTransient {
         (p.margin, p.series, p.status, p.size) = (leg.margin, leg.series, Status.Pending, leg.size);
         Words storage words = _positions[position];
         words.saveState(p);
-        order = words.saveOrder(order);
-        last = Math.max(order.high, last);
+        (uint256 low, uint256 high) = words.saveOrder(order);
+        last = Math.max(high, last);
         uint256 value = PositionMath.valueUp(size, last, UNIT);
         if (value > type(uint88).max) revert AmountTooLarge(value);
-        _requireInitialInBand(state, leg, size, order, last);
-        emit OpenRequested(position, trader, leg, order.low, order.high, order.premium);
+        _requireInitialInBand(state, leg, size, order.premium, low, last);
+        emit OpenRequested(position, trader, leg, low, high, order.premium);
         // The trader called, or let this operator spend: see _authorise.
         // slither-disable-next-line arbitrary-send-erc20
         TOKEN.safeTransferFrom(trader, position, leg.margin);
@@ -176,16 +184,16 @@ contract Market is IMarket, ReentrancyGuardTransient {
         Snapshot memory state,
         Leg calldata leg,
         uint256 size,
-        Order memory order,
+        uint256 premium,
+        uint256 bottom,
         uint256 top
     ) private view {
-        uint256 low = _mark(leg.series, order.low, state.time);
+        uint256 low = _mark(leg.series, bottom, state.time);
         uint256 high = _mark(leg.series, top, state.time);
-        uint256 largestLoss = PositionMath.largestLossDown(
-            leg.size, leg.size > 0 ? Math.max(low, high) : Math.min(low, high), _cap(leg.series), UNIT
-        );
-        _requireInitialAt(state, leg, size, top, high, largestLoss, order.premium);
-        _requireInitialAt(state, leg, size, order.low, low, largestLoss, order.premium);
+        uint256 worst = leg.size > 0 ? Math.max(low, high) : Math.min(low, high);
+        uint256 largestLoss = _largestLoss(leg.series, leg.size, worst);
+        _requireInitialAt(state, leg, size, top, high, largestLoss, premium);
+        _requireInitialAt(state, leg, size, bottom, low, largestLoss, premium);
     }
 
     function _requireInitialAt(
@@ -216,9 +224,11 @@ contract Market is IMarket, ReentrancyGuardTransient {
             _requireSize(held - closing);
             _requireMargin(PositionMath.mulDown(p.margin, held - closing, held));
         }
-        (uint256 committed, uint256 idle) = _liquidity();
         int256 change = p.size > 0 ? -int256(closing) : int256(closing);
-        uint256 premium = _pend(_snapshot(p.series, committed, idle), change, maxPremium);
+        Snapshot memory state;
+        _look(state, p.series);
+        _askPool(state);
+        uint256 premium = _pend(state, change, maxPremium);
         _order(position, OrderKind.Close, closing / PositionMath.LOT, low, high, premium);
     }
 
@@ -231,19 +241,19 @@ contract Market is IMarket, ReentrancyGuardTransient {
         _order(position, OrderKind.RaiseReserve, amount, 0, 0, 0);
     }
 
-    function _forOrder(address position, Action action) private returns (Position memory) {
-        Position memory p = _loadOpen(position);
-        _authorise(_traderOf(position), action, 0);
+    /// @dev An order needs no more of its position than the first word.
+    function _forOrder(address position, Action action) private returns (Position memory p) {
+        _loadOpenState(position, p);
+        _authorise(traderOf(position), action, 0);
         if (_positions[position].order != 0) revert OrderPending(position);
-        return p;
     }
 
     function _order(address position, OrderKind kind, uint256 amount, uint256 low, uint256 high, uint256 premium)
         private
     {
         Order memory order = Order(kind, block.timestamp, _phase(), premium, amount, low, high);
-        order = _positions[position].saveOrder(order);
-        emit OrderRequested(position, kind, amount, order.low, order.high, premium);
+        (low, high) = _positions[position].saveOrder(order);
+        emit OrderRequested(position, kind, amount, low, high, premium);
     }
 
     function _requireTrading(uint24 id) private view {
@@ -303,7 +313,8 @@ contract Market is IMarket, ReentrancyGuardTransient {
         uint256 held = PositionMath.abs(p.size);
         uint256 size = Math.min(order.amount * PositionMath.LOT, held);
         if (held - size < MIN_SIZE) size = held;
-        Trade memory trade = _begin(p.series);
+        Trade memory trade;
+        _begin(trade, p.series);
         uint256 fee = _keeperFee(order.requestedAt);
         _exit(position, p, order, Terms(ExitKind.Close, size, index, mark, order.premium, fee, 0), trade);
         _finish(trade);
@@ -319,7 +330,8 @@ contract Market is IMarket, ReentrancyGuardTransient {
         uint256 reserve = Math.min(p.reserve, _largestReserve(p, index, entry));
         Series storage series = _series[p.series];
         if (series.isFull(p, entry, UNIT)) return _void(position, p, order, VoidReason.FundingRefused, index);
-        Trade memory trade = _begin(p.series);
+        Trade memory trade;
+        _begin(trade, p.series);
         Flow memory flow = trade.flow;
         // What the fees exceed the reserve by, the vault pays; otherwise they are netted out of what the pool sends.
         if (fee > reserve) {
@@ -376,7 +388,8 @@ contract Market is IMarket, ReentrancyGuardTransient {
         if (PositionMath.gainDown(p.size, p.entry, mark, UNIT) >= int256(p.reserve)) {
             return _void(position, p, order, VoidReason.ReserveReached, index);
         }
-        Trade memory trade = _begin(p.series);
+        Trade memory trade;
+        _begin(trade, p.series);
         Flow memory flow = trade.flow;
         uint256 highest = Math.max(p.reserve, _largestReserve(p, index, p.entry));
         uint256 added = Math.min(order.amount, highest - p.reserve);
@@ -419,27 +432,28 @@ contract Market is IMarket, ReentrancyGuardTransient {
     /// @inheritdoc IMarket
     function removeMargin(address position, uint256 amount) external nonReentrant {
         Position memory p = _loadOpen(position);
-        _authorise(_traderOf(position), Action.RemoveMargin, 0);
+        _authorise(traderOf(position), Action.RemoveMargin, 0);
         uint256 margin = Math.saturatingSub(p.margin, amount);
         _requireMargin(margin);
         if (!_covered(p, margin)) _requireInitialAfter(p, margin);
         _setMargin(position, p, margin);
         emit MarginChanged(position, -int256(amount));
-        Flow memory flow;
-        _pay(position, Split(amount, 0, 0), flow);
+        (bool paid,) = _payVault(position, amount, 0);
+        if (!paid) _keep(position, amount, 0);
     }
 
     /// @dev Unrealised gain never counts, and the price is shocked against the caller by what the feed may hide.
     function _requireInitialAfter(Position memory p, uint256 margin) private view {
-        Snapshot memory state = snapshotOf(p.series);
+        Snapshot memory state;
+        if (LOOKS_AT_MARKET) state = snapshotOf(p.series);
+        state.series = p.series;
         (state.index, state.time) = _latest();
-        uint256 shock = ORACLE.deviation();
-        state.index = PositionMath.mulDown(state.index, p.size > 0 ? ONE - shock : ONE + shock, ONE);
+        state.index = PositionMath.mulDown(state.index, p.size > 0 ? ONE - DEVIATION : ONE + DEVIATION, ONE);
         uint256 mark = _mark(p.series, state.index, state.time);
         uint256 worst = p.size > 0 ? Math.min(mark, p.entry) : Math.max(mark, p.entry);
         int256 equity = _equity(p, state.index, worst, Book.carryAt(_series[p.series].carry, block.timestamp))
             + int256(margin) - int256(p.margin);
-        uint256 largestLoss = PositionMath.largestLossDown(p.size, mark, _cap(p.series), UNIT);
+        uint256 largestLoss = _largestLoss(p.series, p.size, mark);
         _requireInitial(state, mark, p.size, equity, largestLoss);
     }
 
@@ -497,7 +511,8 @@ contract Market is IMarket, ReentrancyGuardTransient {
         if (time <= p.time) revert PriceNotLater(time, p.time);
         if (_due(order, time)) revert OrderDue(position);
         uint256 mark = _mark(p.series, index, time);
-        Trade memory trade = _begin(p.series);
+        Trade memory trade;
+        _begin(trade, p.series);
         int256 gain = _equity(p, index, mark, trade.carry) - int256(p.margin);
         if (gain < int256(p.reserve)) revert ReserveNotReached(position, gain, p.reserve);
         uint256 size = PositionMath.abs(p.size);
@@ -545,18 +560,22 @@ contract Market is IMarket, ReentrancyGuardTransient {
         series.setRates(Book.carryAt(series.carry, time), 0, 0);
     }
 
-    function _begin(uint24 id) private view returns (Trade memory) {
-        Flow memory flow;
-        return Trade(true, _snapshot(id, 0, 0), Book.carryAt(_series[id].carry, block.timestamp), flow);
+    /// @dev Into a trade that the caller has made: to make another at the return would cost users 700 gas.
+    function _begin(Trade memory trade, uint24 id) private view {
+        (trade.begun, trade.state.series) = (true, id);
+        trade.carry = Book.carryAt(_series[id].carry, block.timestamp);
     }
 
     /// @dev A batch comes to a position of another series.
     function _turn(Trade memory trade, uint24 id) private {
-        if (trade.begun && trade.state.series == id) return;
-        _finish(trade);
-        Trade memory next = _begin(id);
-        (trade.begun, trade.state, trade.carry, trade.flow) = (true, next.state, next.carry, next.flow);
-        (trade.state.reserved, trade.state.idle) = _liquidity();
+        if (trade.begun) {
+            if (trade.state.series == id) return;
+            _finish(trade);
+            Flow memory flow;
+            trade.flow = flow;
+        }
+        _begin(trade, id);
+        _askPool(trade.state);
     }
 
     /// @dev Tells the pool, and fixes the rates of carry until the next trade.
@@ -638,7 +657,7 @@ contract Market is IMarket, ReentrancyGuardTransient {
     function claim(address position, address to) external nonReentrant {
         Claim memory owed = _claims[position];
         if (owed.trader == 0 && owed.pool == 0) revert NothingToClaim(position);
-        address trader = _traderOf(position);
+        address trader = traderOf(position);
         if (msg.sender != trader && to != trader) revert NotTrader(msg.sender, trader);
         delete _claims[position];
         // Only what its trader directs elsewhere may fail as a whole; otherwise each part is paid or kept by itself.
@@ -692,9 +711,9 @@ contract Market is IMarket, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IMarket
-    function snapshotOf(uint24 id) public view returns (Snapshot memory) {
-        (uint256 committed, uint256 idle) = _liquidity();
-        return _snapshot(id, committed, idle);
+    function snapshotOf(uint24 id) public view returns (Snapshot memory state) {
+        _look(state, id);
+        (state.reserved, state.idle) = _liquidity();
     }
 
     /// @inheritdoc IMarket
@@ -707,11 +726,11 @@ contract Market is IMarket, ReentrancyGuardTransient {
     // A question to another contract has one call site, however many ask it: Market has to stay below 24,000 bytes.
 
     function _mark(uint24 series, uint256 index, uint256 time) private view returns (uint256) {
-        return INSTRUMENT.mark(series, index, time);
+        return IS_LINEAR ? index : INSTRUMENT.mark(series, index, time);
     }
 
     function _cap(uint24 series) private view returns (uint256) {
-        return INSTRUMENT.cap(series);
+        return IS_LINEAR ? type(uint256).max : INSTRUMENT.cap(series);
     }
 
     function _isOpen(uint24 series, uint256 time) private view returns (bool) {
@@ -751,28 +770,32 @@ contract Market is IMarket, ReentrancyGuardTransient {
         }
     }
 
-    function _snapshot(uint24 id, uint256 committed, uint256 idle) private view returns (Snapshot memory) {
-        (uint256 long, uint256 short) = Book.open(_series[id].sizes);
-        return Snapshot(id, 0, block.timestamp, long, short, committed, idle);
+    /// @dev What a market knows of a series without asking its pool.
+    function _look(Snapshot memory state, uint24 id) private view {
+        (state.series, state.time) = (id, block.timestamp);
+        (state.long, state.short) = Book.open(_series[id].sizes);
     }
 
-    function _loadOpen(address position) private view returns (Position memory) {
-        Words storage words = _positions[position];
-        Position memory p = words.loadState();
+    /// @dev The rest, where a premium depends on it.
+    function _askPool(Snapshot memory state) private view {
+        if (!IS_LINEAR) (state.reserved, state.idle) = _liquidity();
+    }
+
+    function _loadOpen(address position) private view returns (Position memory p) {
+        _loadOpenState(position, p);
+        _positions[position].loadTerms(p);
+    }
+
+    function _loadOpenState(address position, Position memory p) private view {
+        _positions[position].loadState(p);
         if (p.status == Status.None) revert UnknownPosition(position);
         if (p.status != Status.Open) revert WrongStatus(position, p.status, Status.Open);
-        words.loadTerms(p);
-        return p;
     }
 
     function _copy(Position memory p) private pure returns (Position memory copy) {
         assembly ("memory-safe") {
             mcopy(copy, p, 0x120) // nine fields
         }
-    }
-
-    function _traderOf(address position) private view returns (address) {
-        return address(bytes20(Clones.fetchCloneArgs(position)));
     }
 
     function _authorise(address trader, Action action, uint256 amount) private {
@@ -820,7 +843,7 @@ contract Market is IMarket, ReentrancyGuardTransient {
         returns (uint256 maintenance, uint256 target)
     {
         (maintenance, target) = MARGIN_MODEL.maintenance(p.series, index, mark, p.size);
-        uint256 largestLoss = PositionMath.largestLossDown(p.size, mark, _cap(p.series), UNIT);
+        uint256 largestLoss = _largestLoss(p.series, p.size, mark);
         maintenance = Math.min(_tokensUp(maintenance), largestLoss);
         target = Math.min(_tokensUp(target), largestLoss);
     }
@@ -844,12 +867,17 @@ contract Market is IMarket, ReentrancyGuardTransient {
         return margin >= PositionMath.valueUp(PositionMath.abs(p.size), worst, UNIT);
     }
 
+    /// @dev What is left to lose at `mark`. A cap bounds shorts here, and longs where they gain: nobody else's is asked.
+    function _largestLoss(uint24 series, int256 size, uint256 mark) private view returns (uint256) {
+        return PositionMath.largestLossDown(size, mark, size > 0 ? 0 : _cap(series), UNIT);
+    }
+
     /// @dev The market's bound on notional, and what the instrument lets the trader win at most.
     function _largestReserve(Position memory p, uint256 index, uint256 entry) private view returns (uint256) {
         uint256 size = PositionMath.abs(p.size);
         return Math.min(
             PositionMath.mulDown(LARGEST_RESERVE, PositionMath.valueDown(size, index, UNIT), ONE),
-            PositionMath.largestGainDown(p.size, entry, _cap(p.series), UNIT)
+            PositionMath.largestGainDown(p.size, entry, p.size > 0 ? _cap(p.series) : 0, UNIT)
         );
     }
 

@@ -36,10 +36,12 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
 
     IMarket private immutable MARKET;
     IOracle private immutable ORACLE;
+    uint256 private immutable DEVIATION;
     IInstrument private immutable INSTRUMENT;
     IERC20 private immutable TOKEN;
     uint256 private immutable UNIT;
     bool private immutable HAS_CARRY;
+    bool private immutable IS_LINEAR;
     uint256 private immutable DELAY;
     uint256 private immutable EXIT_FEE;
     uint256 private immutable LARGEST_UTILISATION;
@@ -82,9 +84,10 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
         ERC4626(IERC20(config.token))
     {
         (MARKET, ORACLE, TOKEN) = (market, IOracle(config.oracle), IERC20(config.token));
+        DEVIATION = ORACLE.deviation();
         INSTRUMENT = IInstrument(config.instrument);
         UNIT = 10 ** (36 - IERC20Metadata(config.token).decimals());
-        HAS_CARRY = INSTRUMENT.hasCarry();
+        (HAS_CARRY, IS_LINEAR) = (INSTRUMENT.hasCarry(), INSTRUMENT.isLinear());
         (DELAY, TIME_TO_LIVE) = (config.delay, config.timeToLive);
         (SMALLEST_RESERVE, LARGEST_RESERVE) = (config.smallestReserve, config.largestReserve);
         (EXIT_FEE, LARGEST_UTILISATION) = (config.keeperFloor, config.largestUtilisation);
@@ -118,10 +121,10 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
         int256 net = int256(held);
         uint256 atRisk;
         uint256 exposed; // pending orders do not count: they cost too little to be let near anybody's price
-        for (uint256 lanes = MARKET.liveSeries(); lanes != 0; lanes >>= 25) {
+        for (uint256 lanes = IS_LINEAR ? 1 << 24 : MARKET.liveSeries(); lanes != 0; lanes >>= 25) {
             uint24 id = uint24(lanes);
             Series memory series = MARKET.seriesOf(id);
-            net -= series.gain(INSTRUMENT.mark(id, index, time), index, until, UNIT);
+            net -= series.gain(IS_LINEAR ? index : INSTRUMENT.mark(id, index, time), index, until, UNIT);
             atRisk += series.reserves();
             (uint256 long, uint256 short) = Book.open(series.sizes);
             exposed += long > short ? long - short : short - long;
@@ -131,7 +134,7 @@ contract Pool is IPool, ERC4626, ReentrancyGuardTransient {
         }
         value = net > 0 ? uint256(net) : 0;
         if (mover == Mover.None) return (value, 0);
-        doubt += exposed.mulDiv(index, UNIT).mulDiv(ORACLE.deviation(), ONE, Math.Rounding.Ceil);
+        doubt += PositionMath.mulUp(PositionMath.valueDown(exposed, index, UNIT), DEVIATION, ONE);
         // With every reserve won the pool is worth its holdings less these: nobody leaves with less.
         if (mover == Mover.Leaver) doubt = Math.min(doubt, (value + atRisk).saturatingSub(held));
     }

@@ -3,8 +3,8 @@ pragma solidity ^0.8.28;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
-import {Clones} from "@openzeppelin/contracts/proxy/Clones.sol";
 import {IPositionVault} from "./interfaces/IPositionVault.sol";
+import {traderOf} from "./libraries/CloneArgument.sol";
 
 /// @title The safe of one position: no storage, two payees.
 /// @dev The trader is the clone's argument; market, pool and token are in the code that all clones share.
@@ -26,7 +26,7 @@ contract PositionVault is IPositionVault {
 
     /// @inheritdoc IPositionVault
     function trader() public view returns (address) {
-        return address(bytes20(Clones.fetchCloneArgs(address(this))));
+        return traderOf(address(this));
     }
 
     /// @inheritdoc IPositionVault

@@ -39,7 +39,8 @@ contract PositionStoreProof {
     /// @custom:bounds every field as wide as its lane
     function check_state_comes_back(State calldata s) external {
         _words.saveState(_position(s));
-        Position memory p = _words.loadState();
+        Position memory p;
+        _words.loadState(p);
         assert(p.margin == s.margin && p.size == int256(s.lots) * int256(PositionMath.LOT));
         assert(p.series == s.series && p.time == s.time && p.borrowing == s.borrowing && p.status == Status.Open);
     }
@@ -88,9 +89,10 @@ contract PositionStoreProof {
     /// @custom:bounds low and high of 112 bits, the rest of the order fixed
     function check_band_is_widened_only(uint112 low, uint112 high) external {
         Order memory order = Order(OrderKind.Close, 1, 2, 3e9, 4, low, high);
-        order = _words.saveOrder(order);
-        assert(order.low <= low && order.high >= high && order.amount == 4 && order.premium == 3e9);
-        assert(_words.loadOrder().low == order.low && _words.loadOrder().high == order.high);
+        (uint256 keptLow, uint256 keptHigh) = _words.saveOrder(order);
+        assert(keptLow <= low && keptHigh >= high);
+        Order memory kept = _words.loadOrder();
+        assert(kept.low == keptLow && kept.high == keptHigh && kept.amount == 4 && kept.premium == 3e9);
     }
 
     /// @notice An order of an open position leaves its state and its terms alone; one that opens leaves the third word alone.
@@ -122,7 +124,8 @@ contract PositionStoreProof {
     function check_sideOf_agrees_with_loadState(State calldata s) external {
         _words.saveState(_position(s));
         (int256 lots, uint24 series, bool open) = PositionStore.sideOf(_words.state);
-        Position memory p = _words.loadState();
+        Position memory p;
+        _words.loadState(p);
         assert(lots * int256(PositionMath.LOT) == p.size && series == p.series && open);
     }
 

@@ -172,7 +172,7 @@ abstract contract Properties is StateReader {
         uint256 asked;
         for (uint256 i; i < s.exits.length; i += 2) {
             require(s.exits[i] != 0, "POOL-6");
-            asked += s.exits[i + 1];
+            asked += uint128(s.exits[i + 1]);
         }
         (uint256 first, uint256 next) = _line(s);
         require(_exitAt(next) == 0 && (first == 0 || _exitAt(first - 1) == 0), "POOL-6");
@@ -247,6 +247,7 @@ abstract contract Properties is StateReader {
         _requireLine(before, s);
         _requireNothingGrows(before, s);
         if (over) _requireNothingOpens(before, s);
+        if (a.call == Call.ExecuteExit) _requireLeast(before, s);
         if (a.call == Call.RequestOpen || a.call == Call.RequestRaise) {
             uint256 used = _committed(s) * ONE / Math.max(_held(s), 1);
             require(used <= config.largestUtilisation, "POOL-11");
@@ -351,7 +352,24 @@ abstract contract Properties is StateReader {
         for (uint256 id = first; id < oldNext; ++id) {
             (uint256 was, uint256 place) = (2 * (id - oldFirst), 2 * (id - first));
             require(uint160(s.exits[place]) == uint160(before.exits[was]), "POOL-12");
-            require(s.exits[place + 1] <= before.exits[was + 1], "POOL-12");
+            require(uint128(s.exits[place + 1]) <= uint128(before.exits[was + 1]), "POOL-12");
+        }
+    }
+
+    function _requireLeast(State memory before, State memory s) private pure {
+        (uint256 oldFirst,) = _line(before);
+        (uint256 first,) = _line(s);
+        (uint256 asked, uint256 least) = (uint128(before.exits[1]), before.exits[1] >> 128);
+        uint256 left = asked - (first == oldFirst ? uint128(s.exits[1]) : 0);
+        if (left == 0) return; // renewed
+        address owner = address(uint160(before.exits[0]));
+        uint256 at = _place(owner);
+        uint256 back = s.shares[at] - before.shares[at];
+        if (back != 0) {
+            require(first != oldFirst && 2 * (left - back) <= left + 2, "POOL-13");
+        } else {
+            uint256 waits = owner == PROVIDER ? s.kept[0] - before.kept[0] : s.kept[1] - before.kept[1];
+            require((s.tokens[at] - before.tokens[at] + waits) * asked >= least * left, "POOL-13");
         }
     }
 

@@ -51,6 +51,10 @@ class AskedMargin(Asked):
         """To open, or to take margin out."""
         return int(self.ask("initial", _encoded(state), mark, size))
 
+    def looks_at_market(self) -> bool:
+        """Does `initial` depend on open sizes or on the pool?"""
+        return bool(self.ask("looksAtMarket"))
+
     def maintenance(self, series: int, index: int, mark: int, size: int) -> tuple[int, int]:
         """To stay open, and what a partial liquidation restores."""
         answer = self.ask("maintenance", series, index, mark, size)
@@ -63,6 +67,7 @@ class AskedInstrument(Asked):
     def __init__(self, contract: Contract) -> None:
         super().__init__(contract)
         self._has_carry = bool(self.ask("hasCarry"))
+        self._is_linear = bool(self.ask("isLinear"))
 
     def is_open(self, series: int, time: int) -> bool:
         """May orders be committed?"""
@@ -79,6 +84,10 @@ class AskedInstrument(Asked):
     def has_carry(self) -> bool:
         """Does holding cost or earn?"""
         return self._has_carry
+
+    def is_linear(self) -> bool:
+        """One series, the index, no end, no cap?"""
+        return self._is_linear
 
     def premium(self, state: Snapshot, size: int) -> int:
         """What the pool asks beside the mark."""

@@ -36,6 +36,10 @@ class DatedCall:
         """No."""
         return False
 
+    def is_linear(self) -> bool:
+        """No."""
+        return False
+
     def premium(self, state: Snapshot, size: int) -> int:
         """A tenth of a percent."""
         return ONE // 1_000

@@ -61,7 +61,7 @@ class Leg(_BoundedFeed):
     def operation(self) -> Composition:
         """As the contract takes it. Raises ValueError."""
         if self.composition not in LEGS:
-            raise ValueError(f"composition is {self.composition!r}; choose {', '.join(LEGS)}")
+            raise ValueError(f"composition must be {' or '.join(LEGS)}, not {self.composition!r}")
         return LEGS[self.composition]
 
     def needs(self, base: str, quote: str) -> str:

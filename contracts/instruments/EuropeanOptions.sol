@@ -106,6 +106,11 @@ contract EuropeanOptions is IEuropeanOptions, VolatilityPath {
     }
 
     /// @inheritdoc IInstrument
+    function isLinear() external pure returns (bool) {
+        return false;
+    }
+
+    /// @inheritdoc IInstrument
     function carry(Snapshot calldata, uint256, uint256) external pure returns (int256, uint256) {
         return (0, 0);
     }

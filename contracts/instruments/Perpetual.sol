@@ -71,6 +71,11 @@ contract Perpetual is IInstrument {
     }
 
     /// @inheritdoc IInstrument
+    function isLinear() external pure returns (bool) {
+        return true;
+    }
+
+    /// @inheritdoc IInstrument
     function finalMark(uint24) external pure returns (bool, uint256, uint256) {
         return (false, 0, 0);
     }

@@ -47,6 +47,10 @@ interface IInstrument {
     /// @notice Does holding a position of this family cost or earn carry?
     function hasCarry() external view returns (bool);
 
+    /// @notice Is this the plainest of families: one series, number 0, without a cap, whose mark is the index and whose premium
+    /// depends on the open sizes alone? Market and pool then spare their users the questions whose answers are known.
+    function isLinear() external view returns (bool);
+
     /// @notice The final mark of an expired series and the index behind it, once known; a series without expiry never has one.
     function finalMark(uint24 series) external view returns (bool known, uint256 mark, uint256 index);
 }

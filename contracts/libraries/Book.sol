@@ -52,7 +52,9 @@ library Book {
 
     /// @notice Open sizes, 18 decimals.
     function open(uint256 sizes) internal pure returns (uint256 long, uint256 short) {
-        return (uint256(uint64(sizes)) * PositionMath.LOT, uint256(uint64(sizes >> 64)) * PositionMath.LOT);
+        unchecked {
+            return (uint256(uint64(sizes)) * PositionMath.LOT, uint256(uint64(sizes >> 64)) * PositionMath.LOT);
+        }
     }
 
     /// @notice What open positions hold of the pool, token units.
@@ -62,7 +64,9 @@ library Book {
 
     /// @notice Committed sizes that are still pending, 18 decimals.
     function pending(uint256 sizes) internal pure returns (uint256 buys, uint256 sells) {
-        return (uint256(uint64(sizes >> 128)) * PositionMath.LOT, (sizes >> 192) * PositionMath.LOT);
+        unchecked {
+            return (uint256(uint64(sizes >> 128)) * PositionMath.LOT, (sizes >> 192) * PositionMath.LOT);
+        }
     }
 
     /// @notice Is there room for an opening order? Half of what a lane holds is left to close orders, which never wait for room:
@@ -191,6 +195,7 @@ library Book {
         pure
         returns (uint256 lots, uint256 amounts, uint256 indices)
     {
+        if (p.size == 0) return (0, 0, 0);
         uint256 size = p.size.abs();
         lots = size / PositionMath.LOT;
         unchecked {

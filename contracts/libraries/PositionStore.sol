@@ -24,31 +24,29 @@ library PositionStore {
     uint256 internal constant PREMIUM = 1e9;
 
     /// @notice The position with its order; kind None where there is none.
-    function load(Words storage words) internal view returns (Position memory, Order memory) {
-        Position memory p = loadState(words);
+    function load(Words storage words) internal view returns (Position memory p, Order memory order) {
+        loadState(words, p);
         if (p.status == Status.Pending) {
-            Order memory opening = _unpack(words.terms);
-            (p.reserve, p.time) = (opening.amount, opening.requestedAt);
-            return (p, opening);
+            _unpack(words.terms, order);
+            (p.reserve, p.time) = (order.amount, order.requestedAt);
+        } else {
+            loadTerms(words, p);
+            _unpack(words.order, order);
         }
-        loadTerms(words, p);
-        return (p, loadOrder(words));
     }
 
-    /// @notice What the first word holds, which is all that margin needs.
-    function loadState(Words storage words) internal view returns (Position memory) {
+    /// @notice What the first word holds, which is all that margin and an order need.
+    /// @dev Here and below into what the caller has made: to make another at each return would cost users 240 gas apiece.
+    function loadState(Words storage words, Position memory p) internal view {
         uint256 state = words.state;
-        return Position({
-            margin: uint88(state),
-            reserve: 0,
-            status: Status(uint8(state >> 176)),
-            size: int256(int64(uint64(state >> 88))) * int256(PositionMath.LOT),
-            entry: 0,
-            series: uint24(state >> 152),
-            time: uint32(state >> 184),
-            funding: 0,
-            borrowing: state >> 216
-        });
+        unchecked {
+            p.size = int256(int64(uint64(state >> 88))) * int256(PositionMath.LOT);
+        }
+        p.margin = uint88(state);
+        p.series = uint24(state >> 152);
+        p.status = Status(uint8(state >> 176));
+        p.time = uint32(state >> 184);
+        p.borrowing = state >> 216;
     }
 
     /// @notice Adds what an opening fixed.
@@ -60,20 +58,23 @@ library PositionStore {
     }
 
     /// @notice The order of an open position.
-    function loadOrder(Words storage words) internal view returns (Order memory) {
-        return _unpack(words.order);
+    function loadOrder(Words storage words) internal view returns (Order memory order) {
+        _unpack(words.order, order);
     }
 
-    function _unpack(uint256 word) private pure returns (Order memory) {
-        return Order({
-            kind: OrderKind(uint8(word >> 168)),
-            requestedAt: uint32(word >> 88),
-            phase: uint16(word >> 120),
-            premium: uint32(word >> 136) * PREMIUM,
-            amount: uint88(word),
-            low: uint40(word >> 176).value(),
-            high: uint40(word >> 216).value()
-        });
+    /// @dev An order that is none is one of zeros already.
+    function _unpack(uint256 word, Order memory order) private pure {
+        if (word == 0) return;
+        order.kind = OrderKind(uint8(word >> 168));
+        order.requestedAt = uint32(word >> 88);
+        order.phase = uint16(word >> 120);
+        order.premium = uint32(word >> 136) * PREMIUM;
+        order.amount = uint88(word);
+        (order.low, order.high) = _band(word);
+    }
+
+    function _band(uint256 word) private pure returns (uint256 low, uint256 high) {
+        return (uint40(word >> 176).value(), uint40(word >> 216).value());
     }
 
     /// @notice More margin in a first word, without a look at the rest of it: the margin before and after.
@@ -103,13 +104,13 @@ library PositionStore {
         words.terms = p.entry | p.reserve << 112 | uint256(p.funding) << 200;
     }
 
-    /// @notice The order, which comes back as it is kept: its band widened to what the word can hold.
-    function saveOrder(Words storage words, Order memory order) internal returns (Order memory) {
+    /// @notice Keeps the order; its band comes back widened to what the word can hold.
+    function saveOrder(Words storage words, Order memory order) internal returns (uint256 low, uint256 high) {
         uint256 word = order.amount | order.requestedAt << 88 | uint256(order.phase) << 120 | order.premium / PREMIUM
             << 136 | uint256(order.kind) << 168 | uint256(order.low.floor()) << 176 | uint256(order.high.ceil()) << 216;
         if (order.kind == OrderKind.Open) words.terms = word;
         else words.order = word;
-        return _unpack(word);
+        return _band(word);
     }
 
     /// @notice Frees the words of a position that is over.

@@ -30,6 +30,11 @@ contract FixedMargin is IMarginModel {
     }
 
     /// @inheritdoc IMarginModel
+    function looksAtMarket() external pure returns (bool) {
+        return false;
+    }
+
+    /// @inheritdoc IMarginModel
     function maintenance(uint24, uint256 index, uint256, int256 size) external view returns (uint256, uint256) {
         uint256 notional = _notional(index, size);
         return (PositionMath.mulUp(notional, MAINTENANCE, ONE), PositionMath.mulUp(notional, TARGET, ONE));

@@ -85,6 +85,11 @@ contract OptionMargin is IMarginModel {
     }
 
     /// @inheritdoc IMarginModel
+    function looksAtMarket() external pure returns (bool) {
+        return false;
+    }
+
+    /// @inheritdoc IMarginModel
     function maintenance(uint24 series, uint256 index, uint256 mark, int256 size)
         external
         view

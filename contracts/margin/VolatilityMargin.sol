@@ -109,6 +109,11 @@ contract VolatilityMargin is IMarginModel {
     }
 
     /// @inheritdoc IMarginModel
+    function looksAtMarket() external view returns (bool) {
+        return SLOPE != 0;
+    }
+
+    /// @inheritdoc IMarginModel
     function maintenance(uint24, uint256 index, uint256, int256 size) external view returns (uint256, uint256) {
         uint256 notional = _notional(index, size);
         uint256 deviation = _overHorizon(VOLATILITY.ramped());

@@ -38,6 +38,10 @@ contract DatedCall is IInstrument {
         return false;
     }
 
+    function isLinear() external pure returns (bool) {
+        return false;
+    }
+
     function premium(Snapshot calldata, int256) external pure returns (uint256) {
         return 0.001e18;
     }

@@ -63,6 +63,14 @@ library ChainlinkSource {
         }
     }
 
+    /// @notice The same into the round itself.
+    function loadPreceding(Feed feed, Bounds bounds, Round memory r) internal view {
+        (r.answer, r.index, r.observed, r.transmitted) = (0, 0, 0, 0);
+        unchecked {
+            _loadRound(r, feed, bounds, r.id - 1);
+        }
+    }
+
     /// @notice The first round of the phase observed after `afterTime`, which `id` must be, and its predecessor.
     /// @dev The round before must exist, so the first of a phase proves nothing. Rounds are not in order of observation where
     /// clocks differ; hence back to one that was on chain by `afterTime` each must have been observed by then: at most one id passes.

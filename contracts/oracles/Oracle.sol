@@ -164,8 +164,8 @@ contract Oracle is IOracle {
             if (!_near(leg, before, jumpLimit)) revert PriceJumped(leg, before);
         }
         if (validators == 0) {
-            uint256 previous = ChainlinkSource.preceding(primary, primaryBounds, r).index;
-            if (!_near(own, previous, jumpLimit)) revert PriceJumped(own, previous);
+            ChainlinkSource.loadPreceding(primary, primaryBounds, r);
+            if (!_near(own, r.index, jumpLimit)) revert PriceJumped(own, r.index);
             return (index, time);
         }
         (uint256 agreeing,) = _poll(Way.Current, own, index, clock.phases, 0, _noProof(), new Walk[](0));
@@ -319,8 +319,10 @@ contract Oracle is IOracle {
 
     /// @dev Is `value` within `limit` of `middle`? No value, or no middle, is near nothing.
     function _near(uint256 value, uint256 middle, uint256 limit) internal pure returns (bool) {
-        uint256 distance = value > middle ? value - middle : middle - value;
-        return value != 0 && distance * ONE <= middle * limit;
+        unchecked {
+            uint256 distance = value > middle ? value - middle : middle - value;
+            return value != 0 && distance * ONE <= middle * limit; // indices fit in 128 bits, limits in 64
+        }
     }
 
     function _requireLive() internal view {

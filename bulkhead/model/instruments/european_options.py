@@ -106,6 +106,10 @@ class EuropeanOptions(VolatilityPath):
         """None: what holding costs is in the fill."""
         return False
 
+    def is_linear(self) -> bool:
+        """No."""
+        return False
+
     def carry(self, state: Snapshot, borrow_rate: int, elapsed: int) -> tuple[int, int]:
         """None."""
         return 0, 0

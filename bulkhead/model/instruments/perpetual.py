@@ -61,6 +61,10 @@ class Perpetual:
         """Yes."""
         return True
 
+    def is_linear(self) -> bool:
+        """Yes: one series, the index, no end, no cap."""
+        return True
+
     def final_mark(self, series: int) -> tuple[bool, int, int]:
         """It never expires."""
         return False, 0, 0

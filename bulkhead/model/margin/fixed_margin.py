@@ -24,6 +24,10 @@ class FixedMargin:
         """To open, or to take margin out."""
         return mul_div_up(self._notional(state.index, size), self.initial_rate, ONE)
 
+    def looks_at_market(self) -> bool:
+        """No."""
+        return False
+
     def maintenance(self, series: int, index: int, mark: int, size: int) -> tuple[int, int]:
         """To stay open, and what a partial liquidation restores."""
         notional = self._notional(index, size)

@@ -76,6 +76,10 @@ class OptionMargin:
         rate = max(saturating_sub(rate, self._out_of_the_money(o, state.index)), floor)
         return self._required(o, state.index, mark, rate, size)
 
+    def looks_at_market(self) -> bool:
+        """No."""
+        return False
+
     def maintenance(self, series: int, index: int, mark: int, size: int) -> tuple[int, int]:
         """To stay open, and what a partial liquidation restores: of a long, or once the payoff is known, nothing."""
         o = self.options.option_of(series)

@@ -83,6 +83,10 @@ class VolatilityMargin:
         required = mul_div_up(notional, rate, ONE) + self._own_up(notional, t.initial.cap - rate, against)
         return max(required, mul_div_up(notional, t.initial.floor, ONE))
 
+    def looks_at_market(self) -> bool:
+        """Where the rate rises with what is open."""
+        return self.slope != 0
+
     def maintenance(self, series: int, index: int, mark: int, size: int) -> tuple[int, int]:
         """To stay open, and what a partial liquidation restores."""
         notional, deviation = self._notional(index, size), self._over_horizon(self.terms.volatility.ramped())

@@ -245,7 +245,7 @@ def test_a_worker_that_is_lost_fails_the_campaign(
     ("options", "told"),
     [
         (["--margin-model", "Nothing"], "There is no contract Nothing"),
-        (["--margin-model", "Perpetual"], "Perpetual is no IMarginModel: it lacks initial, maintenance."),
+        (["--margin-model", "Perpetual"], "is no IMarginModel: it lacks initial, looksAtMarket, maintenance."),
         (["--margin-model", "Fixed Margin("], "is no contract with its arguments"),
         (["--margin-model", "FixedMargin(1)"], "FixedMargin(1) cannot be deployed"),
         (["--margin-model", "FixedMargin(1,x,3)"], "cannot be deployed"),

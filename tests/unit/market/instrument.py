@@ -14,7 +14,11 @@ SIGNATURES = {
     "premium": f"premium({SNAPSHOT},int256)",
     "carry": f"carry({SNAPSHOT},uint256,uint256)",
     "hasCarry": "hasCarry()",
+    "isLinear": "isLinear()",
+    "looksAtMarket": "looksAtMarket()",
     "finalMark": "finalMark(uint24)",
+    "initial": f"initial({SNAPSHOT},uint256,int256)",
+    "maintenance": "maintenance(uint24,uint256,uint256,int256)",
 }
 ADDRESS, MODEL = "0x" + "1357" * 10, "0x" + "2468" * 10
 
@@ -57,7 +61,7 @@ def sum_of_words(weights: dict[int, int], divisor: int = 1) -> bytes:
 def say(world: World, **answers: tuple[int, ...] | bytes) -> None:
     """What the instrument answers from now on: else always open, without premium or carry, at one price."""
     said = {"isOpen": (1,), "mark": (PRICE,), "cap": (2**256 - 1,), "premium": (0,), "carry": (0, 0), "hasCarry": (0,)}
-    world.chain.set_code(ADDRESS, code_of({**said, "finalMark": (0, 0, 0), **answers}))
+    world.chain.set_code(ADDRESS, code_of({**said, "isLinear": (0,), "finalMark": (0, 0, 0), **answers}))
 
 
 def market_of(world: World, terms: MarketTerms | None = None, **answers: tuple[int, ...] | bytes) -> MarketContracts:
@@ -66,9 +70,15 @@ def market_of(world: World, terms: MarketTerms | None = None, **answers: tuple[i
     return _liquid(world, world.deployment.at("DatedCall", ADDRESS), world.perpetual.margin_model, terms)
 
 
-def market_held_to(world: World, initial: bytes) -> MarketContracts:
+def say_margin(world: World, initial: bytes, looks: bool = True) -> None:
+    """What the margin model answers from now on: nothing to stay open, and what this code says to open."""
+    answers: dict[str, tuple[int, ...] | bytes] = {"looksAtMarket": (int(looks),), "initial": initial}
+    world.chain.set_code(MODEL, code_of({**answers, "maintenance": (1, 2)}))
+
+
+def market_held_to(world: World, initial: bytes, looks: bool = True) -> MarketContracts:
     """A perpetual market whose initial margin is what this code answers, with liquidity."""
-    world.chain.set_code(MODEL, initial)
+    say_margin(world, initial, looks)
     return _liquid(world, world.perpetual.instrument, world.deployment.at("FixedMargin", MODEL))
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from bulkhead.chain import Revert
 from tests.unit.market.helpers import TOKEN, requested
-from tests.unit.market.instrument import market_held_to, market_of, say, sum_of_words
+from tests.unit.market.instrument import market_held_to, market_of, say, say_margin, sum_of_words
 from tests.world import ONE, PRICE, World
 
 INDEX, TIME, LONG, SHORT, RESERVED, IDLE, RATE, ELAPSED = range(1, 9)
@@ -21,6 +21,36 @@ def test_the_margin_model_sees_what_is_open_and_not_what_is_pending(world: World
     with pytest.raises(Revert) as caught:
         requested(world, market=market)
     assert (caught.value.name, caught.value.values[1]) == ("MarginTooSmall", 10_000 * TOKEN)
+
+
+@pytest.mark.parametrize("looks", [True, False])
+def test_a_margin_model_is_shown_the_market_where_it_looks_at_it(world: World, looks: bool) -> None:
+    asked = sum_of_words({LONG: 40, SHORT: 1, RESERVED: 10**9, IDLE: 10**8})
+    market = market_held_to(world, sum_of_words({}), looks=looks)
+    position = requested(world, market=market)
+    world.execute(position, world.price(PRICE), market)
+    say_margin(world, asked, looks)
+    reserved, idle = market.pool.call.liquidity()
+    required = -(-(40 * 10 * ONE + 10**9 * reserved + 10**8 * idle) * TOKEN // ONE)
+    if not looks:
+        market.market.send.removeMargin(position, 1_800 * TOKEN, sender=world.trader)
+        return
+    with pytest.raises(Revert) as caught:
+        market.market.send.removeMargin(position, 1_800 * TOKEN, sender=world.trader)
+    assert (caught.value.name, caught.value.values[1]) == ("MarginTooSmall", required)
+
+
+def test_a_linear_family_is_asked_neither_for_mark_nor_cap(world: World) -> None:
+    market = market_of(world, isLinear=(1,), mark=(1,), cap=(0,))
+    position = requested(world, market=market)
+    opened = world.execute(position, world.price(PRICE), market).event("Opened").args
+    assert (opened.entry, opened.reserve) == (PRICE, 5_000 * TOKEN)
+    assert market.pool.call.worth(PRICE + 100 * ONE, 0) == market.pool.call.worth(PRICE, 0) - 1_000 * TOKEN
+    market.market.send.removeMargin(position, 100 * TOKEN, sender=world.trader)
+    world.price(1_810 * ONE)
+    world.wait(12)
+    (exited,) = market.market.send.liquidate([position], sender=world.keeper).events_of("Exited")
+    assert (exited.args.mark, exited.args.size) == (1_810 * ONE, 10 * ONE)
 
 
 WEIGHTS = {INDEX: 1, TIME: 10**12, LONG: 7, SHORT: 11, RESERVED: 10**10, IDLE: 10**8}

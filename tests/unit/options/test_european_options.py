@@ -134,7 +134,7 @@ def test_what_a_series_says(built: OptionsWorld) -> None:
         with pytest.raises(Revert) as caught:
             built.options.call.seriesFor(True, expiry, strike * ONE)
         assert (caught.value.name, tuple(caught.value.values)) == ("SeriesInvalid", (expiry, strike // 25))
-    assert built.options.call.hasCarry() is False
+    assert built.options.call.hasCarry() is False and built.options.call.isLinear() is False
     assert tuple(built.told("carry", (0, 0, 0, 0, 0, 0, 0), 7, 7)) == (0, 0)
 
 

@@ -260,7 +260,7 @@ def test_a_primary_of_pyth_becomes_what_the_contract_takes(tmp_path: Path) -> No
         (COMPOSED.replace("USDC / USD", "USDC"), "leg: a leg of USDC to divide with gives no price in USDC"),
         (
             COMPOSED.replace("lowest", 'composition = "add"\nlowest'),
-            "leg: composition is 'add'; choose divide, multiply",
+            "leg: composition must be divide or multiply, not 'add'",
         ),
         (COMPOSED.replace("lowest", "decimals = 6\nlowest"), "market ETH, leg: decimals must be 8 or 18, not 6"),
         (COMPOSED.replace("lowest", "cap"), "market ETH, leg: unknown key 'cap'; allowed are description, decimals"),
