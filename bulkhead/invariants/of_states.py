@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from bulkhead.invariants.rules import differ, invariant, of_each, of_each_series
 from bulkhead.invariants.state import NOTIONAL, State, frozen
+from bulkhead.model.integers import MAX_UINT88
 from bulkhead.model.interfaces.market import Order, OrderKind, Position, Status
 from bulkhead.model.libraries import bands, book
 from bulkhead.model.libraries.book import Series
 from bulkhead.model.libraries.position_math import LOT
 from bulkhead.model.market import NO_CLAIM
-from bulkhead.model.pool import CAPACITY, MAX_UINT88
+from bulkhead.model.pool import CAPACITY
 
 # --- vaults and tokens
 

@@ -11,6 +11,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from bulkhead.model.errors import ModelError
 from bulkhead.model.instruments.european_options import EuropeanOptions
 from bulkhead.model.instruments.expiry_fixing import ExpiryFixing
+from bulkhead.model.integers import MAX_UINT64
 from bulkhead.model.interfaces.european_options import InSettlement
 from bulkhead.model.interfaces.instrument import Snapshot
 from bulkhead.model.interfaces.market import Order, Position, Status
@@ -209,7 +210,7 @@ class State:
         """Of a series at a price: its mark, and its indices of funding and borrowing now."""
         series = self.series[id]
         elapsed = max(self.time - series.time, 0)
-        borrowing = min(series.borrowing + series.borrow_rate * elapsed, book.MAX_UINT64)
+        borrowing = min(series.borrowing + series.borrow_rate * elapsed, MAX_UINT64)
         mark = self.market.instrument.mark(id, index, time)
         return mark, series.funding + series.funding_rate * elapsed, borrowing
 

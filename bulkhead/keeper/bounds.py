@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bulkhead.model.instruments.perpetual import YEAR, Parameters
+from bulkhead.model.integers import MAX_UINT64
 from bulkhead.model.libraries import book
-from bulkhead.model.libraries.book import KEPT, MAX_UINT64, Carry, Series
+from bulkhead.model.libraries.book import KEPT, Carry, Series
 
 
 @dataclass(frozen=True)

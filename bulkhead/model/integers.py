@@ -5,6 +5,9 @@ from __future__ import annotations
 from bulkhead.model.errors import ModelError
 
 OVERFLOW, DIVISION_BY_ZERO = 0x11, 0x12
+#: The largest uintN, which is its mask as well: `value & MAX_UINT40` is the cast uint40(value).
+MAX_UINT32, MAX_UINT40, MAX_UINT56, MAX_UINT64 = (1 << 32) - 1, (1 << 40) - 1, (1 << 56) - 1, (1 << 64) - 1
+MAX_UINT72, MAX_UINT80, MAX_UINT88, MAX_UINT128 = (1 << 72) - 1, (1 << 80) - 1, (1 << 88) - 1, (1 << 128) - 1
 MAX_UINT256 = (1 << 256) - 1
 
 
@@ -50,6 +53,7 @@ def to_uint(value: int, bits: int) -> int:
 
 def mul_div(x: int, y: int, denominator: int) -> int:
     """floor(x * y / denominator) of uint256, the product in full. Raises Panic."""
+    # The bound stands here and below, not in `unsigned`: the fuzzer spends its time here, and calls are dear.
     if denominator == 0:
         raise Panic(DIVISION_BY_ZERO)
     value = x * y // denominator

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bulkhead.model.integers import saturating_sub, signed, unsigned, wrap, wrap_signed
+from bulkhead.model.integers import MAX_UINT32, MAX_UINT64, saturating_sub, signed, unsigned, wrap, wrap_signed
 from bulkhead.model.interfaces.instrument import Instrument, MarginModel, Snapshot
 from bulkhead.model.interfaces.market import (
     Action,
@@ -57,8 +57,6 @@ ROUNDINGS = 8
 #: No index is above it.
 HIGHEST = (1 << 112) - 1
 MAX_SERIES = 10
-MAX_UINT32 = (1 << 32) - 1
-MAX_UINT64 = (1 << 64) - 1
 
 
 @dataclass(frozen=True)

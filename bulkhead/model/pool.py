@@ -6,7 +6,16 @@ from enum import Enum
 from typing import Any, Protocol
 
 from bulkhead.model.errors import ModelError
-from bulkhead.model.integers import mul_div, mul_div_up, saturating_sub, signed, to_uint, unsigned, wrap
+from bulkhead.model.integers import (
+    MAX_UINT88,
+    mul_div,
+    mul_div_up,
+    saturating_sub,
+    signed,
+    to_uint,
+    unsigned,
+    wrap,
+)
 from bulkhead.model.interfaces.instrument import Instrument, Snapshot
 from bulkhead.model.interfaces.market import MarketConfig, ReserveOutOfBounds, TransferShort
 from bulkhead.model.interfaces.oracle import Block, IOracle
@@ -28,7 +37,6 @@ from bulkhead.model.state import atomic, replace
 from bulkhead.model.token import Token
 
 VIRTUAL_SHARES = 10**6
-MAX_UINT88 = (1 << 88) - 1
 CAPACITY = MAX_UINT88 // 2
 NO_EXIT = Exit()
 

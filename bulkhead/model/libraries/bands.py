@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bulkhead.model.integers import MAX_UINT40
+
 MANTISSA = 33
-MAX_UINT40 = (1 << 40) - 1
 
 
 def floor(price: int) -> int:

@@ -9,7 +9,19 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from bulkhead.model.errors import ModelError
-from bulkhead.model.integers import quotient, unsigned, wrap, wrap_signed
+from bulkhead.model.integers import (
+    MAX_UINT32,
+    MAX_UINT40,
+    MAX_UINT64,
+    MAX_UINT72,
+    MAX_UINT80,
+    MAX_UINT88,
+    MAX_UINT128,
+    quotient,
+    unsigned,
+    wrap,
+    wrap_signed,
+)
 from bulkhead.model.interfaces.market import Position
 from bulkhead.model.libraries import position_math
 from bulkhead.model.libraries.position_math import LOT, ONE
@@ -17,11 +29,8 @@ from bulkhead.model.state import replace
 
 #: A position keeps the indices of its entry to ten decimals.
 KEPT = 10**8
-MAX_UINT64 = (1 << 64) - 1
 #: Half of what the lane of margins holds.
 MARGINS = (1 << 79) - 1
-MAX_UINT88 = (1 << 88) - 1
-_UINT32, _UINT40, _UINT72, _UINT80, _UINT128 = ((1 << bits) - 1 for bits in (32, 40, 72, 80, 128))
 
 Words = tuple[int, int, tuple[int, int], tuple[int, int]]
 
@@ -255,14 +264,14 @@ def side_gain(side: Side, size: int, mark: int, index: int, carry: Carry, unit: 
 def packed(series: Series) -> Words:
     """The words of a series, as Market.seriesOf gives them."""
     sizes = series.long_lots | series.short_lots << 64 | series.buying_lots << 128 | series.selling_lots << 192
-    carry = series.funding & _UINT72 | series.borrowing << 72 | (series.funding_rate & _UINT40) << 136
+    carry = series.funding & MAX_UINT72 | series.borrowing << 72 | (series.funding_rate & MAX_UINT40) << 136
     carry |= series.borrow_rate << 176 | series.time << 216 | series.live << 248
     return sizes, carry, _packed_side(series.long), _packed_side(series.short)
 
 
 def _packed_side(side: Side) -> tuple[int, int]:
     amounts = side.margin | side.reserve << 80 | side.entry_value << 168
-    return amounts, side.borrowing & _UINT128 | (side.funding & _UINT128) << 128
+    return amounts, side.borrowing & MAX_UINT128 | (side.funding & MAX_UINT128) << 128
 
 
 def unpacked(words: Words) -> Series:
@@ -276,8 +285,8 @@ def unpacked(words: Words) -> Series:
         wrap_signed(carry, 72),
         carry >> 72 & MAX_UINT64,
         wrap_signed(carry >> 136, 40),
-        carry >> 176 & _UINT40,
-        carry >> 216 & _UINT32,
+        carry >> 176 & MAX_UINT40,
+        carry >> 216 & MAX_UINT32,
         carry >> 248 != 0,
         _unpacked_side(*long),
         _unpacked_side(*short),
@@ -285,5 +294,5 @@ def unpacked(words: Words) -> Series:
 
 
 def _unpacked_side(amounts: int, indices: int) -> Side:
-    margin, reserve = amounts & _UINT80, amounts >> 80 & MAX_UINT88
-    return Side(margin, reserve, amounts >> 168, indices & _UINT128, wrap_signed(indices >> 128, 128))
+    margin, reserve = amounts & MAX_UINT80, amounts >> 80 & MAX_UINT88
+    return Side(margin, reserve, amounts >> 168, indices & MAX_UINT128, wrap_signed(indices >> 128, 128))

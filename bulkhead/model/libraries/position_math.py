@@ -36,6 +36,7 @@ class Split(NamedTuple):
 
 def mul_down(a: int, b: int, c: int) -> int:
     """floor(a x b / c); the product must fit in 256 bits. Raises OutOfBounds, Panic."""
+    # Its checks stand in mul_up once more: the two are what the fuzzer calls most, and a call is dear.
     product = a * b
     if a < 0 or b < 0 or product + c > MAX_UINT256:
         raise OutOfBounds(a, b)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import isqrt
 
-from bulkhead.model.integers import mul_div
+from bulkhead.model.integers import MAX_UINT128, mul_div
 from bulkhead.model.interfaces.oracle import Block
 from bulkhead.model.libraries import tick_price
 from bulkhead.model.libraries.position_math import ONE
@@ -14,7 +14,6 @@ from bulkhead.model.oracles.source import Kind, SourceConfig
 from bulkhead.model.oracles.uniswap_pool import UniswapPool
 
 ROOT_SCALE = 1 << 96
-_UINT128 = (1 << 128) - 1
 
 
 class DepthFeed:
@@ -27,7 +26,7 @@ class DepthFeed:
             raise SettingInvalid("band", band)
         self.block, self.band = block, band
         config = SourceConfig(
-            Kind.UNISWAP, pool, b"", 0, window, 0, _UINT128, 0, inverted, window, block_time, composed=False
+            Kind.UNISWAP, pool, b"", 0, window, 0, MAX_UINT128, 0, inverted, window, block_time, composed=False
         )
         self.feed, _ = uniswap_source.pin(config, block.timestamp)
         self._factor = (isqrt(ONE * (ONE + band)) - ONE) * 10 ** (18 - self.feed.other_decimals)
@@ -38,6 +37,6 @@ class DepthFeed:
         if means is None or means[1] == 0:
             return 0
         tick, seconds_per_liquidity = means
-        liquidity = min((self.feed.window << 128) // seconds_per_liquidity, _UINT128)
+        liquidity = min((self.feed.window << 128) // seconds_per_liquidity, MAX_UINT128)
         amount = mul_div(liquidity, tick_price.at(tick >> 1, ROOT_SCALE), ROOT_SCALE)
         return mul_div(amount, self._factor, ONE)

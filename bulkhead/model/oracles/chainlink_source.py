@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+from bulkhead.model.integers import MAX_UINT64, MAX_UINT80, MAX_UINT128
 from bulkhead.model.oracles.errors import (
     DecimalsDiffer,
     InGrace,
@@ -15,8 +16,6 @@ from bulkhead.model.oracles.errors import (
 from bulkhead.model.oracles.feed import FeedProxy, RoundData
 from bulkhead.model.oracles.source import Bounds, Feed, Kind, Round, SourceConfig, Walk
 
-_UINT64, _UINT80, _UINT128 = (1 << 64) - 1, (1 << 80) - 1, (1 << 128) - 1
-
 
 def pin(config: SourceConfig, now: int) -> tuple[Feed, Bounds]:
     """Checks a configuration against the feed and pins it: its decimals are those declared, and it has spoken."""
@@ -27,7 +26,7 @@ def pin(config: SourceConfig, now: int) -> tuple[Feed, Bounds]:
         raise SettingInvalid("decimals", decimals)
     if config.heartbeat == 0:
         raise SettingInvalid("heartbeat", 0)
-    if config.largest <= config.smallest or config.largest > _UINT128 // 10 ** (18 - decimals):
+    if config.largest <= config.smallest or config.largest > MAX_UINT128 // 10 ** (18 - decimals):
         raise SettingInvalid("largest", config.largest)
     feed = Feed(Kind.CHAINLINK, config.at, config.heartbeat, decimals, config.composed)
     bounds = Bounds(config.smallest, config.largest)
@@ -54,7 +53,7 @@ def load_newest(feed: Feed, bounds: Bounds, now: int) -> Round:
 
 def round(feed: Feed, bounds: Bounds, id: int, now: int) -> Round:
     """The round of this id; `observed` is 0 where there is none."""
-    if id < 0 or id & _UINT64 == 0 or id > _UINT80:
+    if id < 0 or id & MAX_UINT64 == 0 or id > MAX_UINT80:
         return Round(0)
     return _round(feed, bounds, feed.at.get_round_data(id), id, now)
 
@@ -90,7 +89,7 @@ def as_of(feed: Feed, bounds: Bounds, phase_: int, time: int, id: int, now: int)
     if last.observed == 0:
         return False, last
     if last.transmitted > time:
-        return id & _UINT64 == 1, last._replace(index=0)
+        return id & MAX_UINT64 == 1, last._replace(index=0)
     next_ = round(feed, bounds, id + 1, now)
     if time >= now if next_.observed == 0 else next_.transmitted <= time:
         return False, last._replace(index=0)

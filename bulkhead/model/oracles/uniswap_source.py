@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from bulkhead.model.integers import MAX_UINT32
 from bulkhead.model.libraries import tick_price
 from bulkhead.model.libraries.tick_price import MAX_TICK
 from bulkhead.model.oracles.errors import SettingInvalid
 from bulkhead.model.oracles.source import Bounds, SourceConfig
 from bulkhead.model.oracles.uniswap_pool import UniswapPool
-
-_UINT32 = (1 << 32) - 1
 
 
 class Feed(NamedTuple):
@@ -59,7 +58,7 @@ def as_of(feed: Feed, bounds: Bounds, time: int, now: int) -> tuple[bool, int]:
 def means(feed: Feed, ago: int, now: int) -> tuple[int, int] | None:
     """The mean tick, rounded down, and the seconds per unit of liquidity, Q128, of the window that ended `ago`
     seconds ago; None where they are not shown."""
-    if ago + feed.window > _UINT32:
+    if ago + feed.window > MAX_UINT32:
         return None
     before, after = feed.pool.observe(now, ago + feed.window), feed.pool.observe(now, ago)
     if before is None or after is None:
