@@ -6,6 +6,9 @@ from typing import Any
 
 from bulkhead.protocol import Market
 
+#: The key of an account that runs commands on it.
+SECRET = "0x" + "44" * 32
+
 
 def parts_of(market: Market) -> dict[str, Any]:
     """An entry of a record's markets, with all that proofs and quotes need; no lens, no operators."""

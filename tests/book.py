@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 from bulkhead.protocol import MarketContracts
 
@@ -22,6 +23,19 @@ class Side(NamedTuple):
 
 
 NOTHING = Side(0, 0, 0, 0, 0, 0)
+
+
+def side_of(positions: Iterable[Any], sign: int, unit: int) -> Side:
+    """The sums of one side, from its open positions themselves: longs by a sign of 1, shorts by -1."""
+    mine = [p for p in positions if p.size * sign > 0]
+    return Side(
+        size=sum(abs(p.size) for p in mine),
+        margin=sum(p.margin >> 8 for p in mine) << 8,
+        reserve=sum(p.reserve for p in mine),
+        entry_value=sum(-(-abs(p.size) * p.entry // unit) for p in mine),
+        borrowing=sum(p.reserve * p.borrowing for p in mine),
+        funding=sum(abs(p.size) // LOT * p.funding for p in mine),
+    )
 
 
 class Series(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from bulkhead.build import artifacts
-from bulkhead.chain import AnvilChain
+from bulkhead.chain import AnvilChain, Contract
 from bulkhead.chain.address import address_bytes
 from bulkhead.protocol.networks import Feed, Network
 
@@ -36,11 +36,17 @@ def public(network: Network) -> AnvilChain:
 
 
 def place(anvil: AnvilChain, feed: Feed) -> None:
-    """Puts a feed at its address."""
-    artifact = artifacts()["FeedProxyMock"]
-    mock = anvil.deploy(artifact, feed.decimals)
-    anvil.set_code(feed.address, named(DESCRIPTION, feed.description, mock.address))
-    proxy = anvil.contract(artifact, feed.address)
-    proxy.send.newPhase()
+    """Puts a feed at its address, with two rounds."""
+    proxy = place_feed(anvil, feed.address, feed.description, feed.decimals)
     for _ in range(2):
         proxy.send.push(PRICES[feed.description], anvil.timestamp, anvil.timestamp)
+
+
+def place_feed(anvil: AnvilChain, at: str, description: str, decimals: int = 8) -> Contract:
+    """A proxy that tells the name of its price, at an address, without a round."""
+    artifact = artifacts()["FeedProxyMock"]
+    mock = anvil.deploy(artifact, decimals)
+    anvil.set_code(at, named(DESCRIPTION, description, mock.address))
+    proxy = anvil.contract(artifact, at)
+    proxy.send.newPhase()
+    return proxy

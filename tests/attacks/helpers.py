@@ -10,8 +10,8 @@ import pytest
 
 from bulkhead.chain import Contract, Revert
 from bulkhead.protocol import MarketContracts
-from tests.book import LOT, carry_at, series_of
-from tests.unit.exits.expect import equity_down, unit_of, up
+from tests.book import LOT, carry_at, series_of, side_of
+from tests.unit.exits.expect import equity_down, unit_of
 from tests.world import HEARTBEAT, World
 
 
@@ -74,13 +74,7 @@ def audit(world: World, market: MarketContracts, positions: Iterable[str]) -> No
         if p.status == 2:
             open_.append(p)
     for side, sign in ((book.long, 1), (book.short, -1)):
-        mine = [p for p in open_ if p.size * sign > 0]
-        assert side.size == sum(abs(p.size) for p in mine)
-        assert side.margin == sum(p.margin >> 8 for p in mine) << 8
-        assert side.reserve == sum(p.reserve for p in mine)
-        assert side.entry_value == sum(up(abs(p.size) * p.entry, unit) for p in mine)
-        assert side.borrowing == sum(p.reserve * p.borrowing for p in mine)
-        assert side.funding == sum(abs(p.size) // LOT * p.funding for p in mine)
+        assert side == side_of(open_, sign, unit)
     assert (book.buys, book.sells) == (buys, sells)
     committed, idle = market.pool.call.liquidity()
     assert committed == sum(p.reserve for p in open_) + earmarked, "SAFE-5"

@@ -10,6 +10,8 @@ EXPIRY = START + 4 * WEEK
 STRIKE = 1_600
 #: A hundred times the honest pool.
 CAPITAL = 10**8
+#: Just above the least reserve, in ten-thousandths of the notional.
+LEAST = 131
 
 
 def after_a_crash() -> OptionsWorld:
@@ -71,6 +73,13 @@ class Attacker:
         position = receipt.event("OpenRequested").args.position
         assert self.world.market.send.execute(position, self.world.tick(), sender=self.account).events_of("Opened")
         self.positions.append(position)
+
+    def sell_calls(self, size: int) -> int:
+        """To the pool, against the least reserve, which is returned in tokens."""
+        reserve = STRIKE * size * LEAST // 10_000
+        leg = self.world.position(self.world.series(False, STRIKE, EXPIRY), -size, 3 * STRIKE * size, reserve)
+        self.positions += self.world.open(leg, trader=self.account)
+        return reserve
 
     def close(self) -> None:
         position = self.positions.pop(0)

@@ -2,35 +2,15 @@
 
 from __future__ import annotations
 
-from tests.attacks.option_liquidity import EXPIRY, STRIKE, TOKEN, Attacker, after_a_crash, pass_hours
-from tests.unit.options.options_world import OptionsWorld
-
-#: Of the notional: just above the least.
-LEAST = 131 / 10_000
-
-
-def ready(capital: int) -> tuple[OptionsWorld, Attacker]:
-    """After a crash, in the pool with `capital`."""
-    world = after_a_crash()
-    mal = Attacker(world, capital)
-    world.token.send.mint(mal.account, 10**20)
-    mal.start = world.balance(mal.account)
-    mal.enter()
-    return world, mal
-
-
-def sell_calls(world: OptionsWorld, mal: Attacker, size: int) -> None:
-    """By him, to the pool, against the least reserve."""
-    reserve = int(LEAST * STRIKE * size)
-    world.open(
-        world.position(world.series(False, STRIKE, EXPIRY), -size, 3 * STRIKE * size, reserve), trader=mal.account
-    )
+from tests.attacks.option_liquidity import STRIKE, TOKEN, Attacker, after_a_crash, pass_hours
 
 
 def a_spread_that_grows(size: int, later: int) -> None:
     """Sold to a pool that is his; somebody's 1,000,000 leave when the bid has fallen."""
-    world, mal = ready(10**8)
-    sell_calls(world, mal, size)
+    world = after_a_crash()
+    mal = Attacker(world)
+    mal.enter()
+    mal.sell_calls(size)
     pass_hours(world, later)
     world.pool.send.requestRedeem(world.pool.call.balanceOf(world.provider), 0, sender=world.provider)
     before = world.balance(world.provider)
@@ -41,8 +21,8 @@ def a_spread_that_grows(size: int, later: int) -> None:
 
 def a_dear_entry(size: int) -> None:
     """Sold to an honest pool of 1,000,000: what an entry pays for its worth."""
-    world, mal = ready(0)
-    sell_calls(world, mal, size)
+    world = after_a_crash()
+    Attacker(world, 0).sell_calls(size)
     worth = world.pool.call.worth(STRIKE * 10**18, world.now)
     per_share = world.pool.call.previewMint(10**12) * world.pool.call.totalSupply() / 10**12
     print(

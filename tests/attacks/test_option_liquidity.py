@@ -100,13 +100,12 @@ def test_row_33_nobody_docks_an_exit_by_what_he_binds(made: Callable[[], Options
     size, paid = 10**6, []
     for bound in (0, 40_000):
         world = made()
-        mal, series = Attacker(world), world.series(False, STRIKE, EXPIRY)
+        mal = Attacker(world)
         mal.enter()
-        world.token.send.mint(mal.account, 10**16)
-        shorts = world.position(series, -size, STRIKE * size * 7 // 10, STRIKE * size * 131 // 10_000)
-        world.open(shorts, trader=mal.account)
+        mal.sell_calls(size)
         world.pool.send.requestRedeem(world.pool.call.balanceOf(world.provider), 0, sender=world.provider)
         if bound:
+            series = world.series(False, STRIKE, EXPIRY)
             buys = world.position(series, bound, 3 * STRIKE * bound, STRIKE * bound * 99 // 100)
             world.market.send.requestOpen(mal.account, [buys], 1, 2, sender=mal.account)
         before = world.balance(world.provider)
@@ -123,10 +122,7 @@ def test_row_33_nobody_leaves_with_less_than_all_reserves_lost_would_leave(calm:
     world, size = after_a_crash(), 10**6
     mal = Attacker(world)
     mal.enter()
-    world.token.send.mint(mal.account, 10**16)
-    reserve = STRIKE * size * 131 // 10_000
-    shorts = world.position(world.series(False, STRIKE, EXPIRY), -size, STRIKE * size * 12 // 10, reserve)
-    world.open(shorts, trader=mal.account)
+    reserve = mal.sell_calls(size)
     pass_hours(world, calm)
     shares, supply = world.pool.call.balanceOf(world.provider), world.pool.call.totalSupply()
     world.pool.send.requestRedeem(shares, 0, sender=world.provider)
@@ -141,11 +137,7 @@ def test_row_33_who_names_a_least_is_not_docked_but_stays() -> None:
     world, size = after_a_crash(), 10**6
     mal = Attacker(world)
     mal.enter()
-    world.token.send.mint(mal.account, 10**16)
-    shorts = world.position(
-        world.series(False, STRIKE, EXPIRY), -size, STRIKE * size * 12 // 10, STRIKE * size * 131 // 10_000
-    )
-    world.open(shorts, trader=mal.account)
+    mal.sell_calls(size)
     pass_hours(world, 48)
     shares, pool = world.pool.call.balanceOf(world.provider), world.pool
     pool.send.requestRedeem(shares, 900_000 * TOKEN, sender=world.provider)
@@ -162,8 +154,6 @@ def test_row_33_a_pair_whose_short_ends_without_a_premium_gains_nothing(put: boo
     which takes no premium, and the path turns towards what everybody knows."""
     world, size = after_a_crash(), 400
     mal, series = Attacker(world, 10**11), world.series(put, STRIKE, EXPIRY)
-    world.token.send.mint(mal.account, 10**18)
-    mal.start = world.balance(mal.account)
     mal.enter()
     positions = []
     for signed, each in ((size, STRIKE * 9 // 10), (-size, reserve)):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from eth_account import Account
 
-from bulkhead import Protocol, deploy
+from bulkhead import deploy
 from bulkhead.chain import AnvilChain
 from bulkhead.cli import main
 from bulkhead.keeper.command import KEY, RPC
@@ -21,12 +21,12 @@ POOR = Account.from_key(SECRET).address
 
 
 @pytest.fixture(scope="module")
-def here() -> Iterator[LocalProtocol]:
-    with AnvilChain() as chain:
-        protocol = Protocol.local(chain)
-        chain.rpc("anvil_setNextBlockBaseFeePerGas", hex(10**9))  # gas costs something, as elsewhere
-        chain.mine()
-        yield protocol
+def here(deployed_protocol: LocalProtocol) -> LocalProtocol:
+    chain = deployed_protocol.chain
+    assert isinstance(chain, AnvilChain)
+    chain.rpc("anvil_setNextBlockBaseFeePerGas", hex(10**9))  # gas costs something, as elsewhere
+    chain.mine()
+    return deployed_protocol
 
 
 @pytest.fixture

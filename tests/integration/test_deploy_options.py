@@ -16,22 +16,14 @@ from bulkhead.cli import main
 from bulkhead.keeper.command import KEY, RPC
 from bulkhead.protocol import Market, OptionLeg, OptionMarket, Status, WrongDeployment
 from bulkhead.protocol.events import Opened
+from tests.local_network import HEAD, provide
 
 SECRET = "0x" + "51" * 32
 MINUTE, HOUR = 60, 3_600
 #: Friday, 8 January 2027, 08:00 UTC.
 EXPIRY = 1_799_395_200
 #: One market of perpetuals, one of options; a step of strikes of its own shows that the file is what counts.
-FILE = """
-[network]
-name = "mine"
-chain_id = 31337
-
-[token]
-symbol = "TEST"
-decimals = 6
-mock = true
-
+FILE = f"""{HEAD}
 [[markets]]
 name = "ETH"
 [markets.feed]
@@ -64,12 +56,7 @@ class Deployed:
         feed = self.market.oracle.feeds[0].contract.address
         self.feed = chain.contract(artifacts()["FeedProxyMock"], feed)
         self.trader = chain.accounts[3]
-        token = chain.contract(artifacts()["TokenMock"], self.market.token.address)
-        for account in (chain.accounts[0], self.trader):
-            token.send.mint(account, 10**12)
-            for spender in (self.market, self.market.pool):
-                self.market.token.approve(spender, 1_000_000, sender=account)
-        self.market.pool.deposit(500_000)
+        provide(self.market, 500_000, self.trader)
 
     def content(self) -> dict[str, Any]:
         content: dict[str, Any] = json.loads(self.record.read_text())

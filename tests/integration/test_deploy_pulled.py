@@ -23,7 +23,8 @@ from bulkhead.keeper.command import KEY, PRICES_KEY, RPC
 from bulkhead.keeper.prices import NoPrices, PriceService
 from bulkhead.protocol import Market, Position, Status
 from bulkhead.protocol.units import WAD, to_decimal
-from tests.public_network import DESCRIPTION, named
+from tests.local_network import HEAD, provide
+from tests.public_network import place_feed
 from tests.unit.periphery.test_keeper_adapter import decoded, encoded
 
 ID = "0x" + "e7" * 32
@@ -76,10 +77,7 @@ class Place:
         self.pyth = chain.deploy(artifacts()["MockPyth"], 3_600, 1)
         self.feeds = [to_address(f"0x{0xC0FFEE00 + number:040x}") for number in (1, 2)]
         for at in self.feeds:
-            mock = chain.deploy(artifacts()["FeedProxyMock"], 8)
-            chain.set_code(at, named(DESCRIPTION, "ETH / USD", mock.address))
-            feed = chain.contract(artifacts()["FeedProxyMock"], at)
-            feed.send.newPhase()
+            feed = place_feed(chain, at, "ETH / USD")
             for _ in range(2):
                 feed.send.push(2_000 * E8, chain.timestamp, chain.timestamp)
 
@@ -104,23 +102,11 @@ class Place:
 
     def opened(self, market: Market) -> Position:
         """An order by somebody with tokens; the pool has some, too."""
-        trader = self.chain.accounts[0]
-        token = self.chain.contract(artifacts()["TokenMock"], market.token.address)
-        token.send.mint(trader, 10**12)
-        for spender in (market, market.pool):
-            market.token.approve(spender, 500_000, sender=trader)
-        market.pool.deposit(400_000)
+        provide(market, 400_000)
         return market.open(1, 500, 1_000)
 
 
-FILE = """
-[network]
-name = "mine"
-chain_id = 31337
-[token]
-symbol = "TEST"
-decimals = 6
-mock = true
+MARKETS = """
 [keepers]
 receiver = "{receiver}"
 
@@ -167,7 +153,8 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Place, 
             place.publish(2_000, stored=True)
         file, record = folder / "mine.toml", folder / "mine.json"
         first, second = place.feeds
-        file.write_text(FILE.format(receiver=RECEIVER, pyth=place.pyth.address, id=ID, first=first, second=second))
+        markets = MARKETS.format(receiver=RECEIVER, pyth=place.pyth.address, id=ID, first=first, second=second)
+        file.write_text(HEAD + markets)
         options = ["deploy", "mine", "--config", str(file), "--rpc", chain.url, "--yes", "--record", str(record)]
         assert main(options) == 0
         before = chain.block_number

@@ -10,11 +10,12 @@ import pytest
 
 from bulkhead import Protocol
 from bulkhead.build import artifacts
-from bulkhead.chain import AnvilChain, Contract
+from bulkhead.chain import AnvilChain
 from bulkhead.cli import main
 from bulkhead.protocol import Status
 from bulkhead.protocol.events import Opened
-from tests.public_network import DESCRIPTION, named
+from tests.local_network import HEAD, provide
+from tests.public_network import place_feed
 from tests.uniswap import Uniswap
 
 ID = "0x" + "e7" * 32
@@ -28,7 +29,7 @@ class Sources:
     def __init__(self, chain: AnvilChain) -> None:
         self.chain = chain
         made = artifacts()
-        self.feed = self._feed()
+        self.feed = place_feed(chain, "0x00000000000000000000000000000000C0FFEE01", "ETH / USD")
         self.pyth = chain.deploy(made["MockPyth"], 3_600, 1)
         exchange = Uniswap(chain)  # type: ignore[arg-type]
         self.pools = []
@@ -39,15 +40,6 @@ class Sources:
         self.say(2_000)
         self.say(2_000)
 
-    def _feed(self) -> Contract:
-        """A proxy with the name of its price."""
-        made = artifacts()["FeedProxyMock"]
-        mock, place = self.chain.deploy(made, 8), "0x00000000000000000000000000000000C0FFEE01"
-        self.chain.set_code(place, named(DESCRIPTION, "ETH / USD", mock.address))
-        feed = self.chain.contract(made, place)
-        feed.send.newPhase()
-        return feed
-
     def say(self, price: int) -> None:
         now = self.chain.timestamp
         self.feed.send.push(price * E8, now, now)
@@ -56,15 +48,7 @@ class Sources:
 
     def file(self, **changes: str) -> str:
         """The feed above is primary of a market of its own and validates another's mock."""
-        text = f"""
-[network]
-name = "mine"
-chain_id = 31337
-[token]
-symbol = "TEST"
-decimals = 6
-mock = true
-
+        text = f"""{HEAD}
 [[markets]]
 name = "mocked"
 [markets.feed]
@@ -151,11 +135,7 @@ def test_from_the_file_to_a_trade(sources: Sources, capsys: pytest.CaptureFixtur
     assert places == [sources.feed.address, None, None, None, sources.feed.address]
     assert market.oracle.latest().price == protocol.market("mocked").oracle.latest().price == 2_000
 
-    trader = chain.accounts[0]
-    chain.contract(artifacts()["TokenMock"], market.token.address).send.mint(trader, 10**12)
-    for spender in (market, market.pool):
-        market.token.approve(spender, 500_000, sender=trader)
-    market.pool.deposit(400_000)
+    provide(market, 400_000)
     position = market.open(1, 500, 1_000)
     chain.set_time(chain.timestamp + 60)
     sources.say(2_001)

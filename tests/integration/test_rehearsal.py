@@ -22,8 +22,6 @@ from bulkhead.keeper.staged import Stage
 from bulkhead.protocol import Oracle, OracleTerms, Position, Status
 from bulkhead.protocol.config import source
 from bulkhead.protocol.local import LocalProtocol
-from tests.addresses import parts_of
-from tests.unit.keeper.test_command import record  # noqa: F401
 
 KEY = "0x" + "77" * 32
 WORK = Settings(coin=2_000 * 10**6, least_profit=1)
@@ -35,18 +33,6 @@ class Told(list[tuple[str, dict[str, Any]]]):
 
     def of(self, event: str) -> list[dict[str, Any]]:
         return [facts for name, facts in self if name == event]
-
-
-@pytest.fixture(scope="module")
-def deployed() -> Iterator[LocalProtocol]:
-    with AnvilChain() as chain:
-        yield Protocol.local(chain)
-
-
-@pytest.fixture
-def protocol(deployed: LocalProtocol) -> Iterator[LocalProtocol]:
-    with deployed.chain.isolated():
-        yield deployed
 
 
 def opened(protocol: LocalProtocol, *terms: tuple[float, float]) -> list[Position]:
@@ -149,23 +135,15 @@ def test_feeds_that_are_none_cannot_be_staged(protocol: LocalProtocol) -> None:
 
 
 def test_the_command_ends_with_one_if_any_would_fail(
-    deployed: LocalProtocol,
-    record: Path,  # noqa: F811
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    protocol: LocalProtocol, record: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("BULKHEAD_RPC_URL", deployed.chain.url)  # type: ignore[attr-defined]
-    parts = json.loads(record.read_text())
-    parts["markets"]["ETH"] |= parts_of(deployed.market())
-    record.write_text(json.dumps(parts))
-    with deployed.chain.isolated():
-        opened(deployed, (1, 120))
-        block = deployed.chain.block_number  # type: ignore[attr-defined]
-        assert main(["keeper", str(record), "--rehearse"]) == 0
-        assert main(["keeper", str(record), "--rehearse", "--coin-price", "1000000000000"]) == 1
-        assert main(["keeper", str(record), "--replay", str(block - 5), str(block)]) == 0
-        assert main(["keeper", str(record), "--replay", "0", str(block + 5)]) == 1
-        assert deployed.chain.block_number == block  # type: ignore[attr-defined]
+    opened(protocol, (1, 120))
+    block = protocol.chain.block_number  # type: ignore[attr-defined]
+    assert main(["keeper", str(record), "--rehearse"]) == 0
+    assert main(["keeper", str(record), "--rehearse", "--coin-price", "1000000000000"]) == 1
+    assert main(["keeper", str(record), "--replay", str(block - 5), str(block)]) == 0
+    assert main(["keeper", str(record), "--replay", "0", str(block + 5)]) == 1
+    assert protocol.chain.block_number == block  # type: ignore[attr-defined]
     told = capsys.readouterr()
     events = [json.loads(line)["event"] for line in told.out.splitlines()]
     assert events[:4] == ["rehearsed", "rehearsal", "would fail", "rehearsal"] and events[-1] == "replayed"

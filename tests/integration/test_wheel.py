@@ -10,7 +10,6 @@ import subprocess
 import sys
 import venv
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -75,12 +74,6 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return python
 
 
-@pytest.fixture(scope="module")
-def here() -> Iterator[LocalProtocol]:
-    with AnvilChain() as chain:
-        yield Protocol.local(chain)
-
-
 def test_req49_a_wheel_holds_the_manifest_and_no_sources(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     manifest = {Path(name).stem for name in names if name.startswith("bulkhead/manifest/")}
@@ -89,14 +82,14 @@ def test_req49_a_wheel_holds_the_manifest_and_no_sources(wheel: Path) -> None:
     assert wheel.stat().st_size < 1_000_000
 
 
-def test_req49_a_script_of_a_stranger_runs(python: Path, here: LocalProtocol, tmp_path: Path) -> None:
+def test_req49_a_script_of_a_stranger_runs(python: Path, protocol: LocalProtocol, tmp_path: Path) -> None:
     record, key = tmp_path / "deployment.json", "0x" + "41" * 32
-    record.write_text(json.dumps(addresses_of(here.market())))
-    chain = here.chain
+    record.write_text(json.dumps(addresses_of(protocol.market())))
+    chain = protocol.chain
     assert isinstance(chain, AnvilChain)
     account = chain.add_account(key)
     chain.set_balance(account, 10**18)
-    here.fund(account, 1_000)
+    protocol.fund(account, 1_000)
     surroundings = {"PATH": "/nowhere", "HOME": str(tmp_path)}
     done = subprocess.run(
         [python, "-c", SCRIPT, chain.url, record, key], cwd=tmp_path, env=surroundings, capture_output=True, text=True

@@ -29,7 +29,8 @@ _ORACLES = ("Oracle", "OracleSettings", "AnySource", "Source", "ChainlinkSource"
 
 _OPTION_TESTS = ("european_options", "expiry_fixing", "option_margin", "volatility_path", "lives", "black_scholes")
 _OPTION_TESTS += ("functions",)
-_ORACLE_TESTS = ("oracle", "pyth", "composed", "mixed", "uniswap_source", "outage_gas", "oracle_differential")
+_ORACLE_TESTS = ("oracle_settings", "oracle_first_after", "oracle_validators", "oracle_phases", "oracle_latest")
+_ORACLE_TESTS += ("oracle_outage", "pyth", "composed", "mixed", "uniswap_source", "outage_gas", "oracle_differential")
 
 PARTS = {
     "core": Part(800),

@@ -5,38 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from eth_account import Account
 
-from bulkhead import Protocol
-from bulkhead.chain import AnvilChain
 from bulkhead.cli import main
 from bulkhead.keeper.command import KEY, RPC
 from bulkhead.protocol import Status
 from bulkhead.protocol.config import camel
 from bulkhead.protocol.local import LocalProtocol
-from tests.addresses import parts_of
-
-SECRET = "0x" + "44" * 32
-
-
-@pytest.fixture(scope="module")
-def protocol() -> Iterator[LocalProtocol]:
-    with AnvilChain() as chain:
-        yield Protocol.local(chain)
-
-
-@pytest.fixture
-def record(protocol: LocalProtocol, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The addresses of a market, as a user may write them down."""
-    monkeypatch.setenv(RPC, protocol.chain.url)  # type: ignore[attr-defined]
-    monkeypatch.setenv(KEY, SECRET)
-    file = tmp_path / "record.json"
-    file.write_text(json.dumps({"chain_id": 31_337, "markets": {"ETH": parts_of(protocol.market())}}))
-    return file
+from tests.addresses import SECRET
 
 
 def refusal(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str]:
@@ -54,15 +33,14 @@ def test_it_works_and_says_so_in_json(
     protocol: LocalProtocol, record: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     assert camel("margin_model") in json.loads(record.read_text())["markets"]["ETH"]["config"]
-    with protocol.chain.isolated():
-        position = protocol.market().open(1, 1_000, 500, sender=protocol.account("trader", tokens=1_000))
-        protocol.set_price(2_000)
-        arguments = ["keeper", str(record), "--once", "--state", str(tmp_path / "state")]
-        assert main([*arguments, "--dry-run"]) == 0
-        assert position.status is Status.PENDING
-        protocol.chain.set_balance(Account.from_key(SECRET).address, 10**18)
-        assert main([*arguments, "--coin-price", "2000", "--min-profit", "0.1"]) == 0
-        assert position.status is Status.OPEN
+    position = protocol.market().open(1, 1_000, 500, sender=protocol.account("trader", tokens=1_000))
+    protocol.set_price(2_000)
+    arguments = ["keeper", str(record), "--once", "--state", str(tmp_path / "state")]
+    assert main([*arguments, "--dry-run"]) == 0
+    assert position.status is Status.PENDING
+    protocol.chain.set_balance(Account.from_key(SECRET).address, 10**18)
+    assert main([*arguments, "--coin-price", "2000", "--min-profit", "0.1"]) == 0
+    assert position.status is Status.OPEN
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["event"] for line in lines] == [*around("would send"), *around("sent", "mined")]
     assert [line["done"] for line in lines if line["event"] == "mined"] == [[position.address]]
@@ -74,10 +52,9 @@ def test_without_feeds_it_says_that_nothing_can_be_proven(
     content = json.loads(record.read_text())
     del content["markets"]["ETH"]["feeds"]
     record.write_text(json.dumps(content))
-    with protocol.chain.isolated():
-        protocol.market().open(1, 1_000, 500, sender=protocol.account("trader", tokens=1_000))
-        protocol.set_price(2_000)
-        assert main(["keeper", str(record), "--once", "--dry-run", "--state", str(tmp_path)]) == 0
+    protocol.market().open(1, 1_000, 500, sender=protocol.account("trader", tokens=1_000))
+    protocol.set_price(2_000)
+    assert main(["keeper", str(record), "--once", "--dry-run", "--state", str(tmp_path)]) == 0
     _, line, _ = map(json.loads, capsys.readouterr().out.splitlines())
     assert line["event"] == "not now" and "feeds" in line["why"]
 
@@ -189,15 +166,14 @@ def test_several_nodes_keys_and_keepers(
     """The first node is gone, the first key has no funds, and its keeper is one of two."""
     monkeypatch.setenv(RPC, f"http://127.0.0.1:1,{protocol.chain.url}")  # type: ignore[attr-defined]
     monkeypatch.setenv(KEY, f"{SECRET}, 0x{'55' * 32}")
-    with protocol.chain.isolated():
-        trader = protocol.account("trader", tokens=10_000)
-        positions = [protocol.market().open(1, 1_000, 500, sender=trader) for _ in range(8)]
-        protocol.set_price(2_000)
-        protocol.chain.set_balance(Account.from_key("0x" + "55" * 32).address, 10**18)
-        arguments = ["keeper", str(record), "--once", "--coin-price", "2000", "--state", str(tmp_path / "state")]
-        open_ = []
-        for place in ("1/2", "2/2"):
-            assert main([*arguments, "--place", place]) == 0
-            open_.append(sum(position.status is Status.OPEN for position in positions))
-        assert 0 < open_[0] < open_[1] == 8
+    trader = protocol.account("trader", tokens=10_000)
+    positions = [protocol.market().open(1, 1_000, 500, sender=trader) for _ in range(8)]
+    protocol.set_price(2_000)
+    protocol.chain.set_balance(Account.from_key("0x" + "55" * 32).address, 10**18)
+    arguments = ["keeper", str(record), "--once", "--coin-price", "2000", "--state", str(tmp_path / "state")]
+    open_ = []
+    for place in ("1/2", "2/2"):
+        assert main([*arguments, "--place", place]) == 0
+        open_.append(sum(position.status is Status.OPEN for position in positions))
+    assert 0 < open_[0] < open_[1] == 8
     assert capsys.readouterr().err == ""

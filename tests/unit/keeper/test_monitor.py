@@ -18,9 +18,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bulkhead import Protocol
 from bulkhead.build import artifacts
-from bulkhead.chain import AnvilChain
 from bulkhead.cli import main
 from bulkhead.keeper import Keeper, Settings
 from bulkhead.keeper.frame import CELLS, bar, frame
@@ -35,18 +33,6 @@ KEY = "0x" + "55" * 32
 #: Where a pool keeps what is committed.
 FUNDS = 5
 TERMS = [(2, 200), (-1, 130), (1, 900), (-2, 300)]
-
-
-@pytest.fixture(scope="module")
-def deployed() -> Iterator[LocalProtocol]:
-    with AnvilChain() as chain:
-        yield Protocol.local(chain)
-
-
-@pytest.fixture
-def protocol(deployed: LocalProtocol) -> Iterator[LocalProtocol]:
-    with deployed.chain.isolated():
-        yield deployed
 
 
 @pytest.fixture

@@ -16,8 +16,6 @@ import requests
 from eth_account import Account
 from prometheus_client.parser import text_string_to_metric_families
 
-from bulkhead import Protocol
-from bulkhead.chain import AnvilChain
 from bulkhead.cli import main
 from bulkhead.keeper import Job, Keeper, Settings
 from bulkhead.keeper.alerts import MOST_WAITING, Alerts, When
@@ -28,7 +26,7 @@ from bulkhead.keeper.policy import Clock, Held, Price, State
 from bulkhead.keeper.pulse import FIRST, Pulse, PulseServer
 from bulkhead.model.interfaces.market import MarketConfig, Order, Position
 from bulkhead.protocol.local import LocalProtocol
-from tests.unit.keeper.test_command import record  # noqa: F401
+from tests.addresses import SECRET
 
 CONFIG = MarketConfig(**dict.fromkeys(MarketConfig.__dataclass_fields__, 0))  # type: ignore[arg-type]
 PRICE = Price(2_000 * 10**18, 990)
@@ -216,12 +214,6 @@ def figures(text: str) -> dict[str, float]:
     }
 
 
-@pytest.fixture(scope="module")
-def protocol() -> Iterator[LocalProtocol]:
-    with AnvilChain() as chain:
-        yield Protocol.local(chain)
-
-
 def test_what_a_keeper_has_done_is_what_its_figures_say(protocol: LocalProtocol) -> None:
     market, told = protocol.market(), Told()
     keeper = Keeper(market, "0x" + "31" * 32, Settings(coin=2_000 * 10**6), log=told)
@@ -288,19 +280,18 @@ def test_the_journal_has_a_line_where_something_changes() -> None:
 
 def test_the_command_serves_and_alerts(
     protocol: LocalProtocol,
-    record: Path,  # noqa: F811
+    record: Path,
     receiver: Receiver,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
 ) -> None:
     """A budget of nothing: the transaction is not sent, and somebody hears of it."""
-    with protocol.chain.isolated():
-        protocol.market().open(1, 1_000, 500, sender=protocol.account("trader", tokens=1_000))
-        protocol.set_price(2_000)
-        protocol.chain.set_balance(Account.from_key("0x" + "44" * 32).address, 10**18)
-        arguments = ["keeper", record, "--once", "--state", tmp_path, "--coin-price", 1, "--daily-budget", 0]
-        arguments += ["--listen", "0", "--alert", receiver.url]
-        assert main(list(map(str, arguments))) == 0
+    protocol.market().open(1, 1_000, 500, sender=protocol.account("trader", tokens=1_000))
+    protocol.set_price(2_000)
+    protocol.chain.set_balance(Account.from_key(SECRET).address, 10**18)
+    arguments = ["keeper", record, "--once", "--state", tmp_path, "--coin-price", 1, "--daily-budget", 0]
+    arguments += ["--listen", "0", "--alert", receiver.url]
+    assert main(list(map(str, arguments))) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["event"] for line in lines] == ["listening", "started", "over budget", "alert", "stopped"]
     (alert,) = receiver.got
@@ -317,7 +308,7 @@ def test_the_command_serves_and_alerts(
     ],
 )
 def test_what_cannot_be_served_is_refused(
-    record: Path,  # noqa: F811
+    record: Path,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
     words: list[str],

@@ -11,15 +11,9 @@ from bulkhead.chain import RevmChain
 from bulkhead.protocol import FixedMarginRates, VolatilityMarginRates
 from bulkhead.protocol.networks import ConfigError, Network, read
 from bulkhead.protocol.plan import carry_out, rehearse
+from tests.local_network import HEAD
 
-LOCAL = """
-[network]
-name = "mine"
-chain_id = 31337
-[token]
-symbol = "USD"
-decimals = 6
-mock = true
+LOCAL = f"""{HEAD}
 [margin]
 kind = "volatility"
 initial_cap = 0.4

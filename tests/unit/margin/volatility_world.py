@@ -6,10 +6,8 @@ from dataclasses import astuple
 from decimal import Decimal
 from typing import Any
 
-from bulkhead.model.errors import ModelError
 from bulkhead.model.interfaces.volatility_feed import VolatilitySettings
 from bulkhead.model.margin.volatility_feed import VolatilityFeed
-from bulkhead.model.oracles.oracle import encode_proof
 from bulkhead.protocol.config import VolatilityMarginRates, camel
 from tests.unit.oracles.oracle_world import E18, HEARTBEAT, World, answer_of
 
@@ -80,15 +78,7 @@ class VolatilityWorld(World):
 
     def proof(self) -> bytes:
         """What proves the next point, if anything does."""
-        _, _, time, phase = self.twin.due()
-        for number in range(2, len(self.primary.model.phases[phase]) + 1):
-            proof = encode_proof(phase << 64 | number)
-            try:
-                self.model.first_after(phase, time, proof)
-            except ModelError:
-                continue
-            return proof
-        return encode_proof(phase << 64 | 1)
+        return self.proof_after(*self.twin.due()[2:])
 
     def update(self) -> Any:
         """With the right proof."""

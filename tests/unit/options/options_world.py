@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Any
 
 from bulkhead.chain import Receipt
-from bulkhead.model.errors import ModelError
 from bulkhead.model.instruments.european_options import EuropeanOptions
 from bulkhead.model.instruments.expiry_fixing import STEP, WINDOW, ExpiryFixing
 from bulkhead.model.interfaces.european_options import OptionTerms as Terms
@@ -121,17 +120,6 @@ class OptionsWorld(World):
             self.tick(after=hour - self.now)
             self.keep()
         self.tick(price, after=time - self.now)
-
-    def proof_after(self, time: int, phase: int) -> bytes:
-        """What proves the first price after a time."""
-        for number in range(len(self.primary.model.phases[phase]), 1, -1):
-            proof = encode_proof(phase << 64 | number)
-            try:
-                self.model.first_after(phase, time, proof)
-            except ModelError:
-                continue
-            return proof
-        return encode_proof(phase << 64 | 1)
 
     # --- both at once
 

@@ -21,6 +21,7 @@ from bulkhead.model.oracles.source import Kind, SourceConfig
 from bulkhead.protocol.config import source, text32
 from tests.uniswap import Uniswap
 
+DAY = 86_400
 HEARTBEAT = 3600
 #: What a pool's price is the mean of, seconds.
 WINDOW = 600
@@ -28,6 +29,8 @@ WINDOW = 600
 CADENCE = 10
 E8 = 10**8
 E18 = 10**18
+#: Round n of the first phase of a feed is ID | n.
+ID = 1 << 64
 #: The uint128 that bounds nothing with 8 decimals.
 NO_MAX = (2**128 - 1) // 10**10
 NAMES = {"first_after": "firstAfter", "check_outage": "checkOutage", "final_price": "finalPrice"}
@@ -302,6 +305,17 @@ class World:
         proof = encode_proof(rounds[0], rounds[1:] if several else None) if rounds else b""
         return self.ask("first_after", phase, after, proof)
 
+    def proof_after(self, time: int, phase: int) -> bytes:
+        """What proves the first price of the primary after a time; what proves nothing where there is none."""
+        for number in range(2, len(self.primary.model.phases[phase]) + 1):
+            proof = encode_proof(phase << 64 | number)
+            try:
+                self.model.first_after(phase, time, proof)
+            except ModelError:
+                continue
+            return proof
+        return encode_proof(phase << 64 | 1)
+
     def prove(self, source: int, from_: int, *updates: Update, value: int | None = None) -> Any:
         """`prove` in a transaction of its own, in both worlds."""
         pull = self.feeds[source]
@@ -391,3 +405,14 @@ class World:
             assert self.contract.call.phasesAt(time) == pack(self.model.phases_at(time))
         assert tuple(self.contract.call.last()) == (self.model.last.index, self.model.last.time)
         self.ask("final_price")
+
+
+def world(validators: int = 0, **build: Any) -> World:
+    """Two rounds of every feed at 2000, a minute apart, then the oracle."""
+    w = World(validators, **{key: build.pop(key) for key in ("sequencer", "decimals", "composition") if key in build})
+    w.all(2000)
+    w.wait(60)
+    w.all(2000)
+    if "primary" in build:
+        build["primary"] = w.config(w.primary, **build["primary"])
+    return w.build(**build)

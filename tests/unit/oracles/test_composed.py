@@ -9,15 +9,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from oracle_world import E8, E18, HEARTBEAT, World
+from oracle_world import DAY, E8, E18, HEARTBEAT, ID, World
 from test_oracle_differential import act, some_round
 
 from bulkhead.model.oracles.oracle_settings import Composition
 from bulkhead.model.oracles.source import Kind
 from bulkhead.protocol.config import source
 
-ID = 1 << 64
-DAY = 86_400
 DIVIDE, MULTIPLY = Composition.DIVIDE, Composition.MULTIPLY
 PEGGED = {"smallest": 95 * E8 // 100, "largest": 105 * E8 // 100}
 

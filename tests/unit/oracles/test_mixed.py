@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from oracle_world import E8, E18, HEARTBEAT, WINDOW, PoolPrice, PythPrice, World, answer_of
+from oracle_world import DAY, E8, E18, HEARTBEAT, WINDOW, PoolPrice, PythPrice, World, answer_of
 from test_pyth import AGE, some
 
 from bulkhead.build import artifacts
@@ -20,8 +20,6 @@ from bulkhead.model.oracles.oracle_settings import Composition
 from bulkhead.model.oracles.source import Kind
 from bulkhead.protocol import OracleTerms
 from bulkhead.protocol.config import source
-
-DAY = 86_400
 
 #: Which sources are Pyth's and which are pools, of 0 (the primary) and validators from 1 on.
 TWO: dict[str, dict[str, Any]] = {

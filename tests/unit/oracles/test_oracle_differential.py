@@ -7,18 +7,9 @@ import random
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from oracle_world import Feed, World, answer_of
+from oracle_world import Feed, World, answer_of, world
 
 from bulkhead.model.oracles.oracle import encode_proof
-
-
-def fresh(validators: int, seed: int) -> World:
-    """A world with a short life so far."""
-    w = World(validators, sequencer=seed % 3 == 0)
-    w.all(2000)
-    w.wait(60)
-    w.all(2000)
-    return w.build()
 
 
 def act(w: World, rng: random.Random) -> str:
@@ -66,7 +57,7 @@ def some_round(feed: Feed, rng: random.Random) -> int:
 @given(seed=st.integers(0, 2**64 - 1))
 def test_contract_equals_model(validators: int, seed: int) -> None:
     rng = random.Random(seed)
-    w = fresh(validators, seed)
+    w = world(validators, sequencer=seed % 3 == 0)
     for _ in range(40):
         act(w, rng)
         w.ask("latest")
@@ -85,7 +76,7 @@ def test_contract_equals_model(validators: int, seed: int) -> None:
 def test_rows_10_30_32_all_proofs_at_all_times_have_one_outcome(validators: int, seed: int) -> None:
     """Every combination of rounds is offered in the model, at several moments: those accepted all say the same."""
     rng = random.Random(seed)
-    w = fresh(validators, 1)
+    w = world(validators)
     for _ in range(rng.randrange(8)):
         act_live(w, rng)
     after, phase = w.now, max(w.primary.model.phases)

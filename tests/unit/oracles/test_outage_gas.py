@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from oracle_world import E8, E18, HEARTBEAT, Feed, World, answer_of
+from oracle_world import E8, E18, HEARTBEAT, ID, Feed, World, answer_of
 
 from bulkhead.build import artifacts
 from bulkhead.chain import Rejected, Revert, RevmChain
@@ -16,7 +16,6 @@ from bulkhead.protocol import OracleTerms
 from bulkhead.protocol.config import source
 from tests.unit.market.instrument import code_of
 
-ID = 1 << 64
 #: Sources that are honest, with room for code that is not optimised, and the worst that they can do (docs/oracles.md).
 HONEST, WORST = 4_000_000, 5_000_000
 FOREVER = bytes.fromhex("5b5f56")

@@ -11,14 +11,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from oracle_world import CADENCE, E18, HEARTBEAT, PythPrice, World, answer_of
+from oracle_world import CADENCE, DAY, E18, HEARTBEAT, ID, PythPrice, World, answer_of
 from test_oracle_differential import ids
 
 from bulkhead.model.oracles.source import Kind
 from tests.unit.market.instrument import code_of
 
-ID = 1 << 64
-DAY = 86_400
 AGE = 60
 
 

@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from tests.book import KEPT, LOT, NOTHING, live_series, series_of
+from tests.book import KEPT, LOT, NOTHING, live_series, series_of, side_of
 from tests.unit.exits.expect import SKEW_SCALE, YEAR, carry_now, equity_down, unit_of, up
-from tests.unit.pool.test_pool import small
+from tests.unit.pool.helpers import small
 from tests.world import MAX, ONE, PRICE, World
 
 BASE, KINKED, FULL, KINK, RAMP = ONE // 50, ONE // 5, ONE, 4 * ONE // 5, ONE // 5
@@ -193,13 +193,7 @@ def test_worth_is_the_sum_over_positions(world: World, seed: int) -> None:
         assert pool.call.liquidity() == (committed, world.balance(pool.address))
     series = series_of(world.perpetual)
     for side, sign in ((series.long, 1), (series.short, -1)):
-        mine = [p for p in map(market.call.positionOf, positions) if p.size * sign > 0]
-        assert side.size == sum(abs(p.size) for p in mine)
-        assert side.margin == sum(p.margin >> 8 for p in mine) << 8
-        assert side.reserve == sum(p.reserve for p in mine)
-        assert side.entry_value == sum(up(abs(p.size) * p.entry, unit) for p in mine)
-        assert side.borrowing == sum(p.reserve * p.borrowing for p in mine)
-        assert side.funding == sum(abs(p.size) // LOT * p.funding for p in mine)
+        assert side == side_of(map(market.call.positionOf, positions), sign, unit)
     for position in positions:
         market.send.requestClose(position, 2**127, 0, 0, MAX, sender=world.trader)
         world.execute(position, world.price(price))

@@ -41,6 +41,7 @@ from bulkhead.protocol.events import (
 from bulkhead.protocol.oracle import Feed
 from bulkhead.protocol.units import SHARE_OFFSET, snake, to_datetime
 from tests.addresses import parts_of
+from tests.local_network import provide
 from tests.unit.protocol.conftest import Door
 from tests.unit.protocol.test_errors import end, kept
 from tests.world import World
@@ -642,10 +643,7 @@ def test_at_the_record_of_a_deployment(tmp_path: Path) -> None:
         assert main(["deploy", "local", "--rpc", chain.url, "--record", str(record), "--yes"]) == 0
         protocol = Protocol.connect(chain, record)
         market, trader = protocol.market("BTC"), chain.accounts[0]
-        chain.contract(artifacts()["TokenMock"], market.token.address).send.mint(trader, 10**12)
-        for spender in (market, market.pool):
-            market.token.approve(spender, 500_000, sender=trader)
-        market.pool.deposit(500_000)
+        provide(market, 500_000)
         quote = market.quote("0.5", reserve=5_000)
         assert quote.refusal is None and 1_000 < quote.smallest_margin < 2_000
         position = market.open("0.5", 2_000, 5_000)
