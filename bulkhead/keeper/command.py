@@ -27,7 +27,7 @@ RPC, KEY = "BULKHEAD_RPC_URL", "BULKHEAD_KEEPER_KEY"
 PRICES_KEY = "BULKHEAD_PRICES_KEY"
 
 #: Options that are numbers.
-_NUMBERS = ("coin_price", "min_profit", "fee_cap", "daily_budget", "upkeep_budget")
+_NUMBERS = ("coin_price", "min_profit", "fee_cap", "daily_budget", "upkeep_budget", "cool_down")
 
 DESCRIPTION = f"""\
 Executes orders, liquidates, closes at the reserve, settles an ended market and pays exits, wherever that pays for its
@@ -43,6 +43,7 @@ examples:
   bulkhead keeper deployments/sepolia.json --market ETH --coin-price 2000      all jobs of one market
   bulkhead keeper deployments/sepolia.json --market ETH --dry-run --once       what it would do now; no key needed
   bulkhead keeper FILE --jobs liquidate execute --coin-price 2000 --min-profit 0.5 --daily-budget 0.02
+  bulkhead keeper FILE --coin-price 2000 --place 1/2 --fleet 0x...              one of two, who know each other
   bulkhead keeper FILE --coin-price 2000 --listen 9464 --alert https://...      figures, health and alerts
   bulkhead keeper FILE --coin-price 2000 --prices https://hermes.pyth.network    of a market on prices of Pyth
   bulkhead keeper FILE --rehearse --coin-price 2000      every liquidation on a local copy: what fails?
@@ -68,7 +69,20 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--upkeep-budget", default="0.01", metavar="N", help="of these for jobs that nobody pays for (default: 0.01)"
     )
+    command.add_argument(
+        "--cool-down",
+        default="24",
+        metavar="N",
+        help="hours for which what cost gas for nothing is left alone, twice as long each time (default: 24)",
+    )
     command.add_argument("--place", metavar="K/N", help="this is keeper K of N side by side, from 1 on")
+    command.add_argument(
+        "--fleet",
+        nargs="+",
+        default=[],
+        metavar="ADDRESS",
+        help="where your other keepers are paid: a race lost to them costs a turn, one lost to others the cool-down",
+    )
     command.add_argument("--private", metavar="URL", help="send to this relay, not to the node")
     command.add_argument(
         "--bundles", action="store_true", help="to the relay by eth_sendBundle: what would fail costs nothing there"
@@ -138,16 +152,16 @@ def keeper_of(options: argparse.Namespace) -> Keeper:
     from bulkhead.keeper.runner import Keeper
     from bulkhead.keeper.submit import PrivateSubmitter
 
-    _record(options.record), _urls(options)  # what is wrong with these is said first
+    record, _ = record_of(options.record), _urls(options)  # what is wrong with these is said first
     keys = _keys(options.dry_run)
     if options.coin_price is None and not options.dry_run:
         raise KeeperError("--coin-price is missing: without it nobody can tell whether a job pays for its gas.")
     numbers = {name: number(options, name) for name in _NUMBERS}
-    place, keepers = _place(options.place)
+    (place, keepers), fleet = _place(options.place), frozenset(map(_address, options.fleet))
     if options.bundles and not options.private:
         raise KeeperError("--bundles go to a relay: name it with --private URL.")
-    market, start = market_of(options)
-    pulled = _pulled(options, market)
+    market, start = market_of(options, record)
+    pulled = _pulled(options, record, market)
     unit = 10**market.token.decimals
     settings = Settings(
         jobs=frozenset(map(Job, options.jobs or Job)),
@@ -156,8 +170,10 @@ def keeper_of(options: argparse.Namespace) -> Keeper:
         fee_cap=int(numbers["fee_cap"] * 10**9),
         daily_budget=int(numbers["daily_budget"] * 10**18),
         upkeep_budget=int(numbers["upkeep_budget"] * 10**18),
+        cool_down=int(numbers["cool_down"] * 3_600),
         keepers=keepers,
         place=place,
+        fleet=fleet,
     )
     if not options.dry_run:
         _require_funds(market.chain, keys)
@@ -172,18 +188,28 @@ def keeper_of(options: argparse.Namespace) -> Keeper:
         dry_run=options.dry_run,
         submitter=submitter,
         pulled=pulled,
-        adapter=_adapter(options, market, keys) if options.bundles else None,
+        adapter=_adapter(record, market, keys) if options.bundles else None,
     )
 
 
-def market_of(options: argparse.Namespace) -> tuple[Market, int]:
+def record_of(file: Path) -> dict[str, Any]:
+    """What stands in FILE. Raises KeeperError."""
+    from bulkhead.protocol.protocol import WrongDeployment, read_record
+
+    try:
+        return read_record(file)
+    except WrongDeployment as error:
+        raise KeeperError(str(error)) from None
+
+
+def market_of(options: argparse.Namespace, record: Mapping[str, Any]) -> tuple[Market, int]:
     """The market of FILE, --market and --rpc, and a block not after its creation. Raises KeeperError, ChainError."""
     from bulkhead import Protocol
     from bulkhead.chain import Web3Chain
     from bulkhead.keeper.endpoints import Endpoints
     from bulkhead.protocol import WrongDeployment
 
-    record, urls = _record(options.record), _urls(options)
+    urls = _urls(options)
     chain = Endpoints(urls) if len(urls) > 1 else Web3Chain(urls[0])
     try:
         protocol = Protocol.connect(chain, options.record)
@@ -198,25 +224,28 @@ def market_of(options: argparse.Namespace) -> tuple[Market, int]:
     return market, _created(record, market)
 
 
-def _adapter(options: argparse.Namespace, market: Market, keys: Sequence[Any]) -> Adapter | None:
+def _adapter(record: Mapping[str, Any], market: Market, keys: Sequence[Any]) -> Adapter | None:
     """The adapter that FILE names for the market, if its fees are this keeper's."""
     from bulkhead.chain import to_address
     from bulkhead.keeper.adapter import Adapter
 
-    address = _record(options.record)["markets"][market.name].get("adapter")
-    adapter = None if address is None else Adapter(market.chain, address)
-    is_own = adapter is not None and adapter.receiver in [to_address(key.address) for key in keys]
-    return adapter if is_own and adapter is not None and adapter.market == market.address else None
+    address = record["markets"][market.name].get("adapter")
+    if address is None:
+        return None
+    adapter = Adapter(market.chain, address)
+    if adapter.market != market.address or adapter.receiver not in [to_address(key.address) for key in keys]:
+        return None
+    return adapter
 
 
-def _pulled(options: argparse.Namespace, market: Market) -> Pulled | None:
+def _pulled(options: argparse.Namespace, record: Mapping[str, Any], market: Market) -> Pulled | None:
     """What brings the prices of a market whose primary is Pyth's. A rehearsal has none, and says so itself."""
     from bulkhead.keeper.prices import PriceService
     from bulkhead.keeper.pulled import Pulled
 
     service = PriceService(options.prices or "", os.environ.get(PRICES_KEY, ""))
     try:
-        pulled = Pulled.recorded(_record(options.record), market.name or "", service)
+        pulled = Pulled.recorded(record, market.name or "", service)
     except LookupError as error:
         raise KeeperError(str(error.args[0])) from None
     if pulled is not None and not options.prices and not options.rehearse:
@@ -231,15 +260,6 @@ def _urls(options: argparse.Namespace) -> list[str]:
     return list(urls)
 
 
-def _record(file: Path) -> dict[str, Any]:
-    from bulkhead.protocol.protocol import WrongDeployment, read_record
-
-    try:
-        return read_record(file)
-    except WrongDeployment as error:
-        raise KeeperError(str(error)) from None
-
-
 def _listed(text: str) -> list[str]:
     return [one.strip() for one in text.split(",") if one.strip()]
 
@@ -250,6 +270,15 @@ def _place(text: str | None) -> tuple[int, int]:
     if own.isdecimal() and keepers.isdecimal() and 0 < int(own) <= int(keepers):
         return int(own) - 1, int(keepers)
     raise KeeperError(f"--place must be as 2/3, the second of three, not {text}.")
+
+
+def _address(text: str) -> str:
+    from bulkhead.chain import EncodingError, to_address
+
+    try:
+        return to_address(text)
+    except EncodingError:
+        raise KeeperError(f"--fleet takes addresses, 0x and 40 hexadecimal digits, not {text}.") from None
 
 
 def _keys(throwaway: bool) -> list[Any]:

@@ -124,19 +124,10 @@ class Ledger:
         with self._db:
             self._db.execute("INSERT OR REPLACE INTO flights VALUES (?, ?, ?)", (flight.sender, flight.nonce, text))
 
-    def lands(
-        self,
-        flight: Flight,
-        wei: int,
-        now: int,
-        missed: Iterable[str] = (),
-        raced: Set[str] = frozenset(),
-        cool_down: int = 0,
-    ) -> None:
+    def lands(self, flight: Flight, wei: int, now: int, missed: Iterable[str] = (), cool_down: int = 0) -> None:
         """It is under way no more, and has cost so much, for nothing as far as `missed` goes.
 
-        These are left alone for `cool_down` seconds, twice as long each time. What was `raced` for, and lost, is not
-        where it has cost nothing for as long again as it was last left alone for, `cool_down` at least.
+        These are left alone for `cool_down` seconds, twice as long each time.
         """
         job = flight.intent.job
         spent = self._spent(now, {job}) + wei
@@ -144,11 +135,9 @@ class Ledger:
             self._db.execute("DELETE FROM flights WHERE (sender, nonce) = (?, ?)", (flight.sender, flight.nonce))
             self._db.execute("INSERT OR REPLACE INTO spent VALUES (?, ?, ?)", (now // DAY, job, str(spent)))
             for target in missed:
-                found = self._db.execute("SELECT until, times FROM cooling WHERE target = ?", (target,)).fetchone()
-                until, times = found or (0, 0)
-                waits = [cool_down << min(max(number, 0), 16) for number in (times - 1, times)]
-                free = target in raced and now >= until + waits[0]
-                row = (target, now if free else now + waits[1], times + 1)
+                found = self._db.execute("SELECT times FROM cooling WHERE target = ?", (target,)).fetchone()
+                (times,) = found or (0,)
+                row = (target, now + (cool_down << min(times, 16)), times + 1)
                 self._db.execute("INSERT OR REPLACE INTO cooling VALUES (?, ?, ?)", row)
 
     def losses(self) -> dict[str, int]:

@@ -81,7 +81,7 @@ def _reader(options: argparse.Namespace) -> SnapshotReader:
     from bulkhead.keeper.market_snapshot import SnapshotReader
     from bulkhead.keeper.terms import Terms
 
-    market, start = command.market_of(options)
+    market, start = command.market_of(options, command.record_of(options.record))
     try:
         keeper = None if options.keeper is None else to_address(options.keeper)
     except ValueError:

@@ -16,9 +16,8 @@ from bulkhead.keeper.runner import SPARE_GAS, Keeper, LogEvent
 from bulkhead.keeper.settings import Job
 from bulkhead.keeper.staged import Stage
 from bulkhead.model.interfaces.market import OrderKind, Status
+from bulkhead.protocol.position import HIGHEST
 
-#: No index is above it.
-HIGHEST = (1 << 112) - 1
 #: How far beyond its edge a position is taken, as a part of the index: carry runs on while rounds come in.
 BEYOND = 1_000
 

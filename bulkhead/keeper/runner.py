@@ -12,9 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bulkhead.chain import ChainError, Event, Log, Revert, to_address
-from bulkhead.chain.address import to_bytes
-from bulkhead.chain.receipt import decode_logs
+from bulkhead.chain import ChainError, Revert, to_address
 from bulkhead.keeper import policy
 from bulkhead.keeper.adapter import Adapter
 from bulkhead.keeper.board import Board
@@ -23,9 +21,11 @@ from bulkhead.keeper.checkpoint import Checkpoint
 from bulkhead.keeper.endpoints import Endpoints
 from bulkhead.keeper.follower import Follower, Header
 from bulkhead.keeper.ledger import Flight, Ledger
+from bulkhead.keeper.mined import Mined
 from bulkhead.keeper.observer import Observer
 from bulkhead.keeper.policy import Intent, Price, State
 from bulkhead.keeper.pulled import Pulled
+from bulkhead.keeper.races import Races
 from bulkhead.keeper.sender import Fees, Landed, OverBudget, Sender
 from bulkhead.keeper.settings import Job, Settings
 from bulkhead.keeper.state_reader import StateReader, or_none
@@ -43,11 +43,6 @@ RETRY = 30
 
 #: Jobs that cannot be done without a price: a price that goes away in front of one is nobody's fault.
 PRICED = (Job.EXECUTE, Job.LIQUIDATE, Job.CLOSE_AT_RESERVE, Job.EXIT)
-
-#: What the market tells of a position that a keeper was paid for.
-PAYING = ("Opened", "OrderVoided", "ReserveRaised", "Exited")
-#: Blocks back from a transaction that was mined in which somebody else's is looked for, at most.
-RACE = 1_000
 
 #: Takes a line of the log: what happened, and its facts.
 LogEvent = Callable[[str, dict[str, Any]], None]
@@ -115,7 +110,9 @@ class Keeper:
         keys = key if isinstance(key, list | tuple) else [key]
         #: One for each key.
         self.senders = [Sender(self.follower.chain, one, self.ledger, self.settings, submitter) for one in keys]
-        self._let_go({sender.address for sender in self.senders})
+        own = frozenset(sender.address for sender in self.senders)
+        self._let_go(own)
+        self._races = Races(market, self.follower.chain, own.union(map(to_address, self.settings.fleet)))
         self._turns = Turns(self.settings.keepers, self.settings.place, self.settings.turn, self.ledger.losses())
         #: The full sweep that is under way, and the time from which on the next one is due.
         self._audit: Iterator[frozenset[bytes]] | None = None
@@ -282,65 +279,47 @@ class Keeper:
 
     def _note(self, landed: Landed, head: Header) -> Done:
         """What a transaction has done. If it was a loss, what it has not done is left alone for a while."""
-        intent, receipt = landed.flight.intent, landed.receipt
-        events = [] if receipt is None else self._events(receipt, landed.flight.to)
-        moved = {event.args.position for event in events if hasattr(event.args, "position")}
-        passed = receipt is not None and int(receipt["status"], 16) == 1
-        passed = passed and all(event.name != "StepFailed" for event in events)
-        by_position = intent.job not in (Job.EXIT, *policy.UNPAID)
-        done = tuple(target for target in intent.targets if (target in moved if by_position else passed))
-        missed = tuple(target for target in intent.targets if target not in done)
-        gas = 0 if receipt is None else int(receipt["gasUsed"], 16)
-        due = sum(map(_keeper_s, events))
-        paid = 0 if receipt is None else min(due, self._received(receipt, self._payee(landed.flight)))
-        result = Done(intent, done, missed, paid, gas, landed.wei)
-        lost, raced = tuple[str, ...](), set[str]()
-        if receipt is not None and self._is_loss(result, receipt):
-            lost = missed if paid == due else intent.targets  # of a token that refuses the keeper its fee
-            raced = self._done_by_others(missed, landed.flight.block, int(receipt["blockNumber"], 16))
-            self._turns.lose(lost)
-            if intent.job is Job.EXIT and raced:
-                lost = ()  # the next request is another one
-        self.ledger.lands(landed.flight, landed.wei, head.time, lost, raced, self.settings.cool_down)
+        flight, receipt = landed.flight, landed.receipt
+        intent, lost, raced = flight.intent, tuple[str, ...](), set[str]()
+        if receipt is None:
+            result = Done(intent, (), intent.targets, 0, 0, landed.wei)
+        else:
+            mined = Mined(self.market, receipt, flight.to)
+            result = self._done(landed, mined)
+            if self._is_loss(result, mined):
+                lost = result.missed if result.paid == mined.due else intent.targets  # a token may refuse the fee
+                raced = self._races.within_fleet(flight, mined.block)
+        self._turns.lose(lost)
+        alone = [target for target in lost if target not in raced]
+        self.ledger.lands(flight, landed.wei, head.time, alone, self.settings.cool_down)
         if intent.job is Job.OUTAGE:
             self._priced = head.time  # whatever the oracle made of it, it is not asked again at once
-        facts = {"job": intent.job, "done": done, "missed": missed, "paid": result.paid, "wei": result.wei}
+        facts: dict[str, Any] = {"job": intent.job, "done": result.done, "missed": result.missed}
+        facts |= {"paid": result.paid, "wei": result.wei}
         self._log("left out" if landed.left_out else "lost" if receipt is None else "mined", facts)
         return result
 
-    def _is_loss(self, result: Done, receipt: dict[str, Any]) -> bool:
+    def _done(self, landed: Landed, mined: Mined) -> Done:
+        intent = landed.flight.intent
+        moved = {event.args.position for event in mined.events if hasattr(event.args, "position")}
+        by_position = intent.job not in (Job.EXIT, *policy.UNPAID)
+        done = tuple(target for target in intent.targets if (target in moved if by_position else mined.passed))
+        missed = tuple(target for target in intent.targets if target not in done)
+        paid = min(mined.due, mined.paid({self._payee(landed.flight)}))
+        return Done(intent, done, missed, paid, mined.gas, landed.wei)
+
+    def _is_loss(self, result: Done, mined: Mined) -> bool:
         """Did it not pay for its gas, though it was to, and not because prices went away for the whole market?"""
         if result.intent.job in policy.UNPAID:
             return False  # nothing is left undone for having come late: budgets bound it
-        if result.intent.job in PRICED and not result.done:
-            block = int(receipt["blockNumber"], 16)
-            if or_none(lambda: self.market.oracle.contract.call.latest(block=block)) is None:
-                return False
+        latest = self.market.oracle.contract.call.latest
+        if result.intent.job in PRICED and not result.done and or_none(lambda: latest(block=mined.block)) is None:
+            return False
         return result.paid <= result.wei * self.settings.coin // 10**18
-
-    def _done_by_others(self, missed: Sequence[str], tried: int, mined: int) -> set[str]:
-        """What this keeper has come too late for: that is free once, as who was faster may be gone the next time."""
-        first = min(max(tried + 1, mined - RACE), mined)  # after a reorganisation it may be mined before it was tried
-        blocks = {"from_block": first, "to_block": mined}
-        moved = self.market.contract.events(*PAYING, **blocks)
-        exits = self.market.pool.contract.events("ExitPaid", "ExitRenewed", "ExitVoid", **blocks)
-        done = {event.args.position for event in moved} | ({policy.FIRST_EXIT} if exits else set())
-        return done.intersection(missed)
-
-    def _events(self, receipt: dict[str, Any], to: str) -> list[Event]:
-        own = (self.market.address, self.market.pool.address, to)
-        logs = [log for log in map(_log_of, receipt["logs"]) if log.address in own]
-        return decode_logs(logs, self.follower.chain.registry)
 
     def _payee(self, flight: Flight) -> str:
         adapter = self._adapter
         return flight.sender if adapter is None or flight.to != adapter.address else adapter.receiver
-
-    def _received(self, receipt: dict[str, Any], to: str) -> int:
-        """Of the market's token, as the token tells: a market says what it owes, also where the token refuses it."""
-        logs = [log for log in map(_log_of, receipt["logs"]) if log.address == self.market.token.contract.address]
-        moves = [event for event in decode_logs(logs, self.follower.chain.registry) if event.name == "Transfer"]
-        return sum(int(event.args.value) for event in moves if event.args.to == to)
 
     def _log(self, event: str, facts: dict[str, Any]) -> None:
         self._write(event, facts)
@@ -355,15 +334,3 @@ class Keeper:
 
 def _time_of(price: Price | None) -> int:
     return 0 if price is None else price.time
-
-
-def _log_of(raw: Any) -> Log:
-    """A log of a node's receipt."""
-    topics = tuple(map(to_bytes, raw["topics"]))
-    block, index = int(raw["blockNumber"], 16), int(raw["logIndex"], 16)
-    return Log(to_address(raw["address"]), topics, to_bytes(raw["data"]), block, raw["transactionHash"], index)
-
-
-def _keeper_s(event: Event) -> int:
-    """What an event paid to the keeper."""
-    return int(getattr(event.args, "keeperFee", 0)) + int(getattr(event.args, "toKeeper", 0))

@@ -88,7 +88,7 @@ class Sender:
         """
         self._require_budget(intent.job, gas * fees.price + value, head.time)
         what = (self._nonce(), intent, to, "0x" + data.hex(), gas)
-        blocks = getattr(self._submitter, "blocks", 0)
+        blocks = self._submitter.blocks
         last = self._chain.block_number + 2 * blocks if blocks else 0  # while it is handed over, blocks go by
         flight = self._signed(Flight(*what, *fees, head.time, "", (), self.address, value, head.number, last))
         self._ledger.sends(flight)

@@ -39,6 +39,7 @@ class Settings:
     outage_after   without a valid price, after which the clock of an outage is started
     keepers, place how many keepers share the work, and which of them this is, from 0 on
     turn           for which what is another's by its place is left to it: see `bulkhead.keeper.turns`
+    fleet          addresses that the operator's other keepers are paid at: see `bulkhead.keeper.races`
     """
 
     jobs: Set[Job] = frozenset(Job)
@@ -57,6 +58,7 @@ class Settings:
     keepers: int = 1
     place: int = 0
     turn: int = 12
+    fleet: Set[str] = frozenset()
 
     def __post_init__(self) -> None:
         if not 0 <= self.place < self.keepers:

@@ -60,11 +60,12 @@ class Worker:
         return self._keeper
 
     def _made(self, address: str | None) -> Keeper:
-        """With a folder of its own for each key: ledgers are not shared."""
+        """With a folder of its own for each key: ledgers are not shared. All keys are of one fleet."""
         options = self._options
         if address is not None:
             os.environ[command.KEY] = self._keys[address]
-            options = type(options)(**vars(options) | {"state": options.state / address})
+            own = {"state": options.state / address, "fleet": [*options.fleet, *self._keys]}
+            options = type(options)(**vars(options) | own)
         keeper = command.keeper_of(options)
         keeper.board = Board() if self._redis is None else RedisBoard(self._redis, keeper.market.address)
         self._open.callback(keeper.close)

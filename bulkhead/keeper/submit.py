@@ -13,10 +13,11 @@ BLOCKS = 3
 class Submitter(Protocol):
     """Anything that takes a signed transaction. Raises NodeError where it is refused, NodeUnreachable without answer.
 
-    It may be called again with the same transaction, or with a dearer one of the same nonce; but not where it has an
-    attribute `blocks` that is not 0: what it was given is offered for so many blocks, and in none of them taken if it
-    would fail. What was not taken is tried out and signed anew.
+    blocks   0: it may be called again with the same transaction, or with a dearer one of the same nonce. Else what it
+             was given is offered for so many blocks, in none of them taken if it would fail, then signed anew
     """
+
+    blocks: int
 
     def submit(self, raw: str) -> str:
         """Hands over a signed transaction, "0x" and hexadecimal digits; gives its hash."""
@@ -25,6 +26,8 @@ class Submitter(Protocol):
 
 class PublicSubmitter:
     """To the pool of a node, where everybody sees it."""
+
+    blocks = 0
 
     def __init__(self, chain: Web3Chain) -> None:
         self._chain = chain

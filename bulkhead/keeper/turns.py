@@ -2,8 +2,8 @@
 
 Nothing is arranged between them. What each target is numbered as, modulo the number of keepers, says whose it is; the
 next in the row takes it one turn later, and so on: it is only there still if those before are away, or cannot.
-Whomever a target has cost gas for nothing goes one turn later for it from then on, so that keepers that know nothing of
-each other fall into a row, too.
+Whomever a target has cost gas for nothing goes one turn later for it from then on, so that keepers that were all told
+to be the first fall into a row, too.
 """
 
 from __future__ import annotations

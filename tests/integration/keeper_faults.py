@@ -44,7 +44,7 @@ from tests.integration.wire import Wire
 FILE = Path(__file__).parents[2] / "benchmarks" / "keeper_faults.json"
 KEYS = ("0x" + "11" * 32, "0x" + "22" * 32)
 ACCOUNTS = tuple(Account.from_key(key).address for key in KEYS)
-SETTINGS = Settings(coin=2_000 * 10**6, least_profit=1)
+SETTINGS = Settings(coin=2_000 * 10**6, least_profit=1, fleet=frozenset(ACCOUNTS))
 FUNDS = 10**18
 #: Requests that a keeper without trouble makes in the scene, roughly: instants are drawn among so many.
 REQUESTS = 340
@@ -538,7 +538,7 @@ class FullDisk(Line):
 
 
 class OneKey(Line):
-    """Two keepers with one key, which know nothing of each other."""
+    """Two keepers with one key, which do not know that they are two."""
 
     pair, is_exact = (0, 0), False
 
@@ -548,7 +548,7 @@ class OneKey(Line):
 
 
 class Race(OneKey):
-    """Two keepers with keys of their own."""
+    """Two keepers with keys of their own, each of which names the other as its fleet."""
 
     pair = (0, 1)
 

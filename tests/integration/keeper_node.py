@@ -25,7 +25,7 @@ class Node:
         self.trader = self.protocol.account("trader", tokens=1_000_000)
         self.told: list[tuple[str, dict[str, Any]]] = []
 
-    def keeper(self, settings: Settings = WORK, key: str = KEY, **options: Any) -> Keeper:
+    def keeper(self, settings: Settings = WORK, key: Any = KEY, **options: Any) -> Keeper:
         keeper = Keeper(
             self.market, key, settings, log=lambda event, facts: self.told.append((event, facts)), **options
         )

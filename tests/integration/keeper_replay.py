@@ -3,12 +3,14 @@
     python -m tests.integration.keeper_replay                 all; writes benchmarks/replay.json
     python -m tests.integration.keeper_replay --built-in      the path of our own making; replay_built_in.json
     python -m tests.integration.keeper_replay --positions 60  smaller; prints only
+    python -m tests.integration.keeper_replay --strangers     keepers that name no fleet; prints only
 
 Two days of hourly candles around the crash, low first and high first, played in rounds of a feed that speaks whenever
 the price has moved by 1 % (Chainlink's for ETH / USD does from 0.5 % on), evenly on the way between a candle's prices.
-Half of the positions are opened at the start, half right before the worst moment. Three keepers with keys of their own
-race each other, each seeing only what is mined. Then again with two of them killed at random, and with all of them away
-for 1, 4 and 8 hours from that moment on in which the price falls most within so long.
+Half of the positions are opened at the start, half right before the worst moment. Three keepers with keys of their own,
+each of which names the others as its fleet, race each other and see only what is mined. Then again with two of them
+killed at random, and with all of them away for 1, 4 and 8 hours from that moment on in which the price falls most
+within so long.
 
 What is counted comes from the chain, not from the keepers: before every look of theirs a call to the lens says who can
 be liquidated at the new price. Every state that is looked at is held to the invariants of bulkhead/invariants.
@@ -21,14 +23,16 @@ import json
 import random
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import pairwise
 from math import ceil, log
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from eth_account import Account
 
 from bulkhead import Protocol
 from bulkhead.chain import AnvilChain, Contract, Web3Chain
@@ -57,6 +61,7 @@ FIRST, HOURS = 1_583_971_200, 48
 STEP = 0.01
 LEAD = 900
 KEYS = tuple("0x" + digit * 64 for digit in "123")
+FLEET = frozenset(Account.from_key(key).address for key in KEYS)
 LEVERAGES = (5, 6, 8, 10, 12, 15, 20, 25)
 DELAYS = (0, 1, 4, 8)
 ORDERS: tuple[Order, ...] = ("olhc", "ohlc")
@@ -238,8 +243,11 @@ class Stage:
 class Replay:
     """One way through the crash. Keepers are away for `hours` from the worst moment on; `killed`: two die at random."""
 
-    def __init__(self, stage: Stage, folder: Path, hours: int, killed: bool, seed: int) -> None:
+    def __init__(
+        self, stage: Stage, folder: Path, hours: int, killed: bool, seed: int, fleet: Set[str] = FLEET
+    ) -> None:
         self.stage, self.hours, self.outcome = stage, hours, Outcome()
+        self.settings = replace(SETTINGS, fleet=fleet)
         chain, moments = stage.chain, stage.moments
         self.tickets = dict(stage.tickets)
         self.away = worst(moments, hours)
@@ -256,7 +264,7 @@ class Replay:
 
     def _keeper(self, key: str, folder: Path) -> Keeper:
         market = Protocol.connect(Web3Chain(Wire(self.stage.chain.url)), self.stage.addresses).market()
-        return Keeper(market, key, SETTINGS, folder=folder, log=lambda event, facts: None)
+        return Keeper(market, key, self.settings, folder=folder, log=lambda event, facts: None)
 
     # ---------------------------------------------------------------- the path
 
@@ -488,12 +496,14 @@ def staged(order: Order, positions: int, step: float = STEP, real: bool = CANDLE
         yield Stage(chain, moments, tickets(positions))
 
 
-def replay(stage: Stage, folder: Path, hours: int = 0, killed: bool = False, seed: int = 0) -> Outcome:
+def replay(
+    stage: Stage, folder: Path, hours: int = 0, killed: bool = False, seed: int = 0, fleet: Set[str] = FLEET
+) -> Outcome:
     """One way through; the stage is as before afterwards."""
     with stage.chain.isolated():
         before = dict(stage.tickets), stage.price
         try:
-            return Replay(stage, folder, hours, killed, seed).run()
+            return Replay(stage, folder, hours, killed, seed, fleet).run()
         finally:
             stage.tickets, stage.price = before
 
@@ -532,8 +542,10 @@ def main() -> int:
     arguments.add_argument("--orders", nargs="+", choices=ORDERS, default=ORDERS)
     arguments.add_argument("--ways", nargs="+", choices=list(ways), default=list(ways))
     arguments.add_argument("--built-in", action="store_true", help="the built-in path, also where the candles are")
+    arguments.add_argument("--strangers", action="store_true", help="keepers that name no fleet; prints only")
     options = arguments.parse_args()
-    real, is_full = CANDLES.exists() and not options.built_in, options.positions == 500
+    real, fleet = CANDLES.exists() and not options.built_in, frozenset[str]() if options.strangers else FLEET
+    is_full = options.positions == 500 and not options.strangers
     file = BENCHMARKS / ("replay.json" if real else "replay_built_in.json")
     found: dict[str, Any] = json.loads(file.read_text()) if is_full and file.exists() else {}
     found |= {"positions": options.positions, "real_candles": real, "frontier": {}}
@@ -543,7 +555,7 @@ def main() -> int:
             with staged(order, options.positions, real=real) as stage:
                 for name in options.ways:
                     begun = time.perf_counter()
-                    outcome = replay(stage, Path(folder) / order / name, *ways[name])
+                    outcome = replay(stage, Path(folder) / order / name, *ways[name], fleet=fleet)
                     told = found.setdefault(name, {})[order] = figures(outcome)
                     failures += outcome.failures
                     print(order, name, told | {"gaps": len(outcome.gaps)}, flush=True)

@@ -6,13 +6,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from eth_account import Account
 
 from bulkhead.build import artifacts
 from bulkhead.keeper import Job, Keeper, Settings
 from bulkhead.keeper.policy import FIRST_EXIT
 from bulkhead.keeper.runner import RETRY
+from bulkhead.keeper.turns import LAST
 from bulkhead.protocol import Status
 from tests.integration.keeper_node import WORK, Node, done
+
+KEYS = tuple("0x" + digit * 64 for digit in "45")
+#: Of keepers that know each other.
+FLEET = replace(WORK, fleet=frozenset(Account.from_key(key).address for key in KEYS))
 
 
 def test_thirty_positions_through_a_crash(node: Node, tmp_path: Path) -> None:
@@ -273,7 +279,7 @@ def test_two_keepers_racing_do_nothing_twice(node: Node) -> None:
     node.keeper().once()
     node.protocol.set_price(1_850)
     node.chain.automine(False)
-    one, two = node.keeper(key="0x" + "22" * 32), node.keeper(key="0x" + "33" * 32)
+    one, two = (node.keeper(FLEET, key) for key in KEYS)
     assert one.step()[0] and two.step()[0]
     node.chain.mine()
     node.chain.automine(True)
@@ -288,13 +294,32 @@ def test_two_keepers_racing_do_nothing_twice(node: Node) -> None:
     assert one.follower.known() == two.follower.known() == node.fresh()
 
 
-def lost_race(node: Node, gone: int = 0) -> tuple[Keeper, set[str]]:
+def race(node: Node, keepers: list[Keeper]) -> list[set[str]]:
+    """Both send for the same as soon as it is their turn, and the first is faster: what each was too late for."""
+    chain = node.chain
+    chain.automine(False)
+    for keeper in reversed(keepers):
+        for _ in range(LAST + 1):
+            if keeper.step()[0]:
+                break
+            chain.mine(seconds=WORK.turn)
+        chain.rpc("anvil_dropAllTransactions")  # an anvil tries out behind what waits
+    flights = [flight for keeper in keepers for flight in keeper.ledger.flights()]
+    assert len({flight.sender for flight in flights}) == len(keepers)
+    for flight in flights:
+        chain.rpc("eth_sendRawTransaction", flight.raw)
+    chain.mine()
+    chain.automine(True)
+    return [{target for one in keeper.step()[1] for target in one.missed} for keeper in keepers]
+
+
+def lost_race(node: Node, settings: Settings = FLEET, gone: int = 0) -> tuple[Keeper, set[str]]:
     """Of two keepers that see the same the one that comes too late, and for what; the other one is not there again.
 
     A reorganisation may have taken so many blocks away after they sent.
     """
     node.chain.automine(False)
-    keepers = [node.keeper(key="0x" + digit * 64) for digit in "45"]
+    keepers = [node.keeper(settings, key) for key in KEYS]
     for keeper in keepers:
         assert keeper.step()[0]
         node.chain.rpc("anvil_dropAllTransactions")  # an anvil tries out behind what waits
@@ -326,7 +351,7 @@ def test_who_has_lost_a_race_for_a_part_does_the_next_one_a_turn_later(node: Nod
 def test_who_has_lost_a_race_for_an_order_looks_after_the_position(node: Node, gone: int) -> None:
     longs = {p.address for n, p in enumerate(node.open(12)) if n % 2}
     node.protocol.set_price(2_000)
-    loser, missed = lost_race(node, gone)
+    loser, missed = lost_race(node, gone=gone)
     assert missed & longs
     node.protocol.set_price(1_850)
     work = loser.once()
@@ -334,19 +359,99 @@ def test_who_has_lost_a_race_for_an_order_looks_after_the_position(node: Node, g
     assert done(work + loser.once(), Job.LIQUIDATE) == longs
 
 
-def test_who_has_lost_a_race_for_an_exit_pays_the_next_one(node: Node) -> None:
+@pytest.mark.parametrize("settings", [FLEET, WORK], ids=["fleet", "strangers"])
+def test_who_has_lost_a_race_for_an_exit_pays_the_next_one(node: Node, settings: Settings) -> None:
     node.open(1)
     node.protocol.set_price(2_000)
     node.keeper().once()
     node.market.pool.request_redeem(1_000, sender=node.protocol.provider)
     node.protocol.set_price(2_000)
-    loser, missed = lost_race(node)
+    loser, missed = lost_race(node, settings)
     assert missed == {FIRST_EXIT}
     node.market.pool.request_redeem(1_000, sender=node.protocol.provider)
     node.protocol.set_price(2_000)
     work = loser.once()
     node.chain.mine(seconds=WORK.turn)
     assert done(work + loser.once(), Job.EXIT) == {FIRST_EXIT}
+
+
+def test_races_within_a_fleet_cost_turns_however_often(node: Node) -> None:
+    """The same one is too late for the same positions again and again, and there as soon as the other one is not."""
+    positions = [
+        node.market.open(2 if number % 2 else -2, 220 + number, 1_000, sender=node.trader) for number in range(12)
+    ]
+    longs = {position.address for position in positions[1::2]}
+    node.protocol.set_price(2_000)
+    node.keeper().once()
+    keepers = [node.keeper(FLEET, key) for key in KEYS]
+    _, loser = keepers
+    for price in (1_920, 1_900, 1_880):
+        node.protocol.set_price(price)
+        assert race(node, keepers) == [set(), longs]
+        assert loser.ledger.losses() == {} and not loser.ledger.busy(node.chain.timestamp)
+    node.protocol.set_price(1_860)
+    assert loser.once() == []  # the other one may be there
+    node.chain.mine(seconds=LAST * WORK.turn)
+    assert done(loser.once(), Job.LIQUIDATE) == longs
+
+
+def test_who_is_not_of_the_fleet_is_a_stranger_however_honest(node: Node) -> None:
+    """What he was faster at is left alone for the cool-down: his address may be a trader's."""
+    node.open(12)
+    node.protocol.set_price(2_000)
+    node.keeper().once()
+    node.protocol.set_price(1_910)
+    loser, missed = lost_race(node, WORK)
+    left = {vault for vault in missed if node.market.position(vault).status is Status.OPEN}
+    assert left and loser.ledger.busy(node.chain.timestamp) == missed
+    node.protocol.set_price(1_850)
+    for _ in range(LAST + 1):
+        assert not done(loser.once(), Job.LIQUIDATE) & left
+        node.chain.mine(seconds=WORK.turn)
+    node.protocol.wait(WORK.cool_down)
+    node.protocol.set_price(1_850)
+    work = loser.once()
+    node.chain.mine(seconds=WORK.turn)
+    assert done(work + loser.once(), Job.LIQUIDATE) >= left
+
+
+def test_one_s_own_keys_are_of_the_fleet(node: Node) -> None:
+    """Another keeper sends with the second key of this one."""
+    node.open(12)
+    node.protocol.set_price(2_000)
+    node.keeper().once()
+    node.protocol.set_price(1_910)
+    other = node.keeper(key=KEYS[1])
+    both = node.keeper(key=list(KEYS))
+    _, missed = race(node, [other, both])
+    assert missed and not both.ledger.losses()
+
+
+def test_a_race_is_for_the_same_job(node: Node) -> None:
+    """The fleet is paid for an order of the trader's, who dodges his liquidation at the same time: that is a loss."""
+    (position,) = node.open(2)[1:]
+    node.protocol.set_price(2_000)
+    node.keeper().once()
+    position.raise_reserve(10, sender=node.trader)
+    node.protocol.set_price(1_900)
+    node.chain.automine(False)
+    keepers = [
+        node.keeper(replace(FLEET, jobs=frozenset({job})), key)
+        for job, key in zip((Job.EXECUTE, Job.LIQUIDATE), KEYS, strict=True)
+    ]
+    raws = []
+    for keeper in keepers:
+        assert keeper.step()[0] == 1
+        raws += [flight.raw for flight in keeper.ledger.flights()]
+        node.chain.rpc("anvil_dropAllTransactions")
+    node.in_front(node.market.address, node.market.contract.encode.addMargin(position.address, 100 * 10**6))
+    for raw in raws:
+        node.chain.rpc("eth_sendRawTransaction", raw)
+    node.chain.mine()
+    node.chain.automine(True)
+    executed, missed = (keeper.step()[1] for keeper in keepers)
+    assert done(executed, Job.EXECUTE) == {position.address} and not done(missed, Job.LIQUIDATE)
+    assert keepers[1].ledger.losses() == {position.address: 1}
 
 
 @pytest.mark.parametrize("depth", [1, 12, 64])

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from eth_account import Account
 
-from bulkhead.cli import main
-from bulkhead.keeper.command import KEY, RPC
+from bulkhead.cli import main, parser
+from bulkhead.keeper import silverback_bot
+from bulkhead.keeper.command import KEY, RPC, keeper_of
 from bulkhead.protocol import Status
 from bulkhead.protocol.config import camel
 from bulkhead.protocol.local import LocalProtocol
@@ -147,6 +148,8 @@ def test_nobody_can_sign(record: Path, capsys: pytest.CaptureFixture[str], monke
         (["--place", "second"], "--place must be as 2/3"),
         (["--bundles"], "name it with --private URL"),
         (["--upkeep-budget", "-1"], "--upkeep-budget must be a number"),
+        (["--cool-down", "day"], "--cool-down must be a number"),
+        (["--fleet", "0x" + "44" * 20, "0x44"], "--fleet takes addresses"),
     ],
 )
 def test_options_that_do_not_fit(
@@ -154,6 +157,27 @@ def test_options_that_do_not_fit(
 ) -> None:
     code, told = refusal(capsys, record, "--dry-run", *arguments)
     assert code == 2 and sentence in told and told.count("\n") == 1
+
+
+def test_who_is_of_the_fleet_and_how_long_a_loss_cools_down(record: Path, tmp_path: Path) -> None:
+    others = ["0x" + digit * 40 for digit in "67"]
+    words = ["keeper", str(record), "--coin-price", "1", "--dry-run", "--cool-down", "0.5", "--fleet", *others]
+    options = parser().parse_args([*words, "--state", str(tmp_path)])
+    keeper = keeper_of(options)
+    assert keeper.settings.fleet == set(others) and keeper.settings.cool_down == 1_800
+    keeper.close()
+
+
+def test_workers_of_a_bot_are_one_fleet(record: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys, other = [SECRET, "0x" + "55" * 32], "0x" + "66" * 20
+    options = f"{record} --coin-price 1 --dry-run --state {tmp_path} --fleet {other}"
+    monkeypatch.setenv(silverback_bot.OPTIONS, options)
+    monkeypatch.setenv(silverback_bot.KEYS, ",".join(keys))
+    worker = silverback_bot.Worker(None, "")
+    assert worker.tick() == 0
+    assert worker._keeper is not None
+    assert worker._keeper.settings.fleet == {other, *(Account.from_key(key).address for key in keys)}
+    worker.close()
 
 
 def test_several_nodes_keys_and_keepers(

@@ -43,31 +43,13 @@ def test_what_a_job_has_cost_is_known_by_itself() -> None:
     assert ledger.committed(NOW + DAY, {Job.VOLATILITY, Job.FIX}) == 1_009
 
 
-@pytest.mark.parametrize(
-    ("losses", "left_alone"),
-    [
-        ([(0, False)], [DAY]),
-        ([(0, False), (DAY, False), (3 * DAY, False)], [DAY, 3 * DAY, 7 * DAY]),
-        ([(0, True)], [0]),
-        ([(0, True), (DAY - 1, True)], [0, 3 * DAY - 1]),
-        ([(0, True), (DAY - 1, False)], [0, 3 * DAY - 1]),
-        ([(0, True), (DAY, True), (3 * DAY, True)], [0, DAY, 3 * DAY]),
-        ([(0, True), (DAY, True), (3 * DAY - 1, True)], [0, DAY, 7 * DAY - 1]),
-        ([(0, False), (2 * DAY - 1, True)], [DAY, 4 * DAY - 1]),
-        ([(0, False), (2 * DAY, True)], [DAY, 2 * DAY]),
-    ],
-)
-def test_a_lost_race_is_free_where_nothing_was_lost_for_long(
-    losses: list[tuple[int, bool]], left_alone: list[int]
-) -> None:
-    """Each loss: when, and was it a race? Until when the target is left alone after it."""
+def test_each_loss_is_left_alone_for_twice_as_long() -> None:
     ledger = Ledger()
-    for number, ((after, was_race), until) in enumerate(zip(losses, left_alone, strict=True)):
-        raced = {"v"} if was_race else set[str]()
-        ledger.lands(flight("a", number), 1, NOW + after, ["v"], raced, DAY)
-        assert until <= after or ledger.busy(NOW + until - 1) == {"v"}
-        assert not ledger.busy(NOW + max(until, after))
-    assert ledger.losses() == {"v": len(losses)}
+    for number, (after, until) in enumerate([(0, DAY), (DAY, 3 * DAY), (4 * DAY, 8 * DAY), (20 * DAY, 28 * DAY)]):
+        assert not ledger.busy(NOW + after)
+        ledger.lands(flight("a", number), 1, NOW + after, ["v"], DAY)
+        assert ledger.busy(NOW + until - 1) == {"v"} and not ledger.busy(NOW + until)
+    assert ledger.losses() == {"v": 4}
 
 
 @pytest.fixture
