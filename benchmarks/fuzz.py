@@ -226,7 +226,7 @@ def ape_run(seconds: float) -> tuple[Sample, str]:
             receipt = market.requestOpen(trader, [leg], low, high, sender=trader)
             position = receipt.event("OpenRequested").args.position
             yield
-            market.execute(position, push(), sender=keeper)
+            market.execute([position], push(), sender=keeper)
             yield
             market.addMargin(position, UNIT, sender=trader)
             yield
@@ -236,7 +236,7 @@ def ape_run(seconds: float) -> tuple[Sample, str]:
             yield
             market.requestClose(position, ONE, 0, 0, ONE, sender=trader)
             yield
-            market.execute(position, push(), sender=keeper)
+            market.execute([position], push(), sender=keeper)
             yield
 
         calls, begun = 0, time.perf_counter()

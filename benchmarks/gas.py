@@ -168,7 +168,7 @@ class Stage:
 
     def execute(self, position: str, proof: bytes, event: str) -> Receipt:
         """Carries an order out as the keeper; it must end in that event."""
-        receipt = self.market.send.execute(position, proof, sender=self.keeper)
+        receipt = self.market.send.execute([position], proof, sender=self.keeper)
         receipt.event(event)
         return receipt
 

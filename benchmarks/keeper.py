@@ -140,7 +140,7 @@ def drain_figures() -> dict[str, Any]:
             protocol.set_price(2_000)
             proof = encode_proof(market.oracle.feeds[0].last_by(1, chain.timestamp))
             for vault in vaults[-LEGS:]:
-                chain.queue(market.address, market.contract.encode.execute(vault, proof), gas=1_000_000)
+                chain.queue(market.address, market.contract.encode.execute([vault], proof), gas=1_000_000)
             chain.mine()
         protocol.set_price(1_300)
 

@@ -44,13 +44,12 @@ class Stage:
         self.oracle = deployment.oracle(self.feed.address, terms)
         self.contracts = options_market(deployment, self.token, self.oracle)
         self.market, self.pool, self.options = self.contracts.market, self.contracts.pool, self.contracts.instrument
-        self.volatility = deployment.at("VolatilityFeed", self.options.call.FEED())
-        self.fixing = deployment.at("ExpiryFixing", self.options.call.FIXING())
+        self.volatility = deployment.at("VolatilityFeed", self.options.call.path().feed)
+        self.fixing = deployment.at("ExpiryFixing", self.options.call.terms().fixing)
         self.keeper, provider = self.account("keeper"), self.account("provider")
         self.pool.send.deposit(10_000_000 * UNIT, provider, sender=provider)
         self.call = option_series.encode(False, EXPIRY, PRICE // 25)
         self.put = option_series.encode(True, EXPIRY, PRICE // 25)
-        self.upkeep = deployment.deploy("Upkeep")
         self.taken: dict[str, int] = {}
         for hour in (1, 2):
             self.to(START + hour * 3_600)
@@ -95,14 +94,7 @@ class Stage:
         request = self.market.send.requestOpen(trader, wanted, *band, sender=trader)
         proof = self.price(PRICE)
         positions = [event.args.position for event in request.events_of("OpenRequested")]
-        if len(positions) == 1:
-            receipt = self.market.send.execute(positions[0], proof, sender=self.keeper)
-        else:  # a keeper carries both out in one transaction
-            steps = [
-                {"target": self.market.address, "value": 0, "data": self.market.encode.execute(position, proof)}
-                for position in positions
-            ]
-            receipt = self.upkeep.send.run(steps, [self.token.address], sender=self.keeper)
+        receipt = self.market.send.execute(positions, proof, sender=self.keeper)
         assert len(receipt.events_of("Opened")) == len(positions)
         return positions, request.gas_used + receipt.gas_used
 
@@ -114,7 +106,7 @@ class Stage:
         trader = self.account("dave")
         (closed,), _ = self.open(trader, (self.put, -5))
         request = self.market.send.requestClose(closed, 5 * ONE, 0, 0, MAX, sender=trader)
-        execute = self.market.send.execute(closed, self.price(PRICE), sender=self.keeper)
+        execute = self.market.send.execute([closed], self.price(PRICE), sender=self.keeper)
         execute.event("Exited")
         self.taken["close"] = request.gas_used + execute.gas_used
         batch = [*sold, *bought, *legs]

@@ -97,6 +97,15 @@ contract Market is IMarket, ReentrancyGuardTransient {
         uint256 phi;
     }
 
+    /// @dev What the oracle said last in a batch.
+    /// @param key time and phase that were asked for
+    struct FirstPrice {
+        uint256 key;
+        uint256 index;
+        uint256 time;
+        bool undisputed;
+    }
+
     /// @dev What one call changes in one series: the pool hears of it once, at the end, however many positions it was.
     struct Trade {
         bool begun;
@@ -297,11 +306,19 @@ contract Market is IMarket, ReentrancyGuardTransient {
     // ---------------------------------------------------------------- execution
 
     /// @inheritdoc IMarket
-    function execute(address position, bytes calldata proof) external nonReentrant {
+    function execute(address[] calldata positions, bytes calldata proof) external nonReentrant {
+        FirstPrice memory price;
+        for (uint256 i; i < positions.length; ++i) {
+            _execute(positions[i], proof, price);
+        }
+    }
+
+    function _execute(address position, bytes calldata proof, FirstPrice memory price) private {
         (Position memory p, Order memory order) = _positions[position].load();
         if (p.status == Status.None) revert UnknownPosition(position);
         if (order.kind == OrderKind.None) revert NoOrder(position);
-        (VoidReason reason, uint256 index, uint256 time) = _firstPrice(p.series, order, proof);
+        VoidReason reason = _findPrice(p.series, order, proof, price);
+        (uint256 index, uint256 time) = (price.index, price.time);
         if (reason != VoidReason.None) return _void(position, p, order, reason, index);
         uint256 mark = _mark(p.series, index, time);
         if (order.kind == OrderKind.Open) return _open(position, p, order, index, mark, time);
@@ -333,15 +350,8 @@ contract Market is IMarket, ReentrancyGuardTransient {
         Trade memory trade;
         _begin(trade, p.series);
         Flow memory flow = trade.flow;
-        // What the fees exceed the reserve by, the vault pays; otherwise they are netted out of what the pool sends.
-        if (fee > reserve) {
-            flow.received = fee - reserve;
-            (, bool paid) = _payVault(position, 0, flow.received);
-            if (!paid) return _void(position, p, order, VoidReason.FundingRefused, index);
-        }
-        (flow.freed, flow.added, flow.keeperFee, flow.index) = (p.reserve, reserve, keeperFee, index);
-        (flow.vault, flow.sent) = (position, Math.saturatingSub(reserve, fee));
-        (bool funded, uint256 committed, uint256 idle) = _move(flow);
+        (flow.freed, flow.keeperFee, flow.index) = (p.reserve, keeperFee, index);
+        (bool funded, uint256 committed, uint256 idle) = _fund(position, flow, reserve, fee);
         if (!funded) return _void(position, p, order, VoidReason.FundingRefused, index);
 
         Position memory none;
@@ -353,6 +363,21 @@ contract Market is IMarket, ReentrancyGuardTransient {
         _setRates(trade, committed, idle);
         _save(position, p);
         emit Opened(position, index, entry, p.margin, reserve, fee - keeperFee, keeperFee);
+    }
+
+    /// @dev More reserve for a vault, and fees out of it: netted out of what the pool sends; what they exceed it by, the vault pays.
+    function _fund(address position, Flow memory flow, uint256 added, uint256 fee)
+        private
+        returns (bool funded, uint256 committed, uint256 idle)
+    {
+        flow.added = added;
+        if (fee > added) {
+            flow.received = fee - added;
+            (, bool paid) = _payVault(position, 0, flow.received);
+            if (!paid) return (false, 0, 0);
+        }
+        (flow.vault, flow.sent) = (position, Math.saturatingSub(added, fee));
+        return _move(flow);
     }
 
     /// @dev No order is a free option: where the trader's own terms made it void, it pays the open fee, at the top of its band
@@ -393,13 +418,12 @@ contract Market is IMarket, ReentrancyGuardTransient {
         Flow memory flow = trade.flow;
         uint256 highest = Math.max(p.reserve, _largestReserve(p, index, p.entry));
         uint256 added = Math.min(order.amount, highest - p.reserve);
-        (flow.freed, flow.added, flow.index) = (order.amount, added, index);
-        (flow.vault, flow.sent) = (position, added);
-        (bool funded, uint256 committed, uint256 idle) = _move(flow);
+        uint256 keeperFee = Math.min(_keeperFee(order.requestedAt), p.margin);
+        (flow.freed, flow.keeperFee, flow.index) = (order.amount, keeperFee, index);
+        (bool funded, uint256 committed, uint256 idle) = _fund(position, flow, added, keeperFee);
         if (!funded) return _void(position, p, order, VoidReason.FundingRefused, index);
 
         Position memory old = _copy(p);
-        uint256 keeperFee = Math.min(_keeperFee(order.requestedAt), p.margin);
         p.margin -= keeperFee;
         p.reserve += added;
         p.borrowing = trade.carry.rebased(old, p.reserve);
@@ -407,9 +431,6 @@ contract Market is IMarket, ReentrancyGuardTransient {
         _setRates(trade, committed, idle);
         _save(position, p);
         _positions[position].order = 0;
-        Flow memory fees;
-        _pay(position, Split(0, 0, keeperFee), fees);
-        _move(fees);
         emit ReserveRaised(position, index, p.reserve, keeperFee);
     }
 
@@ -445,8 +466,11 @@ contract Market is IMarket, ReentrancyGuardTransient {
     /// @dev Unrealised gain never counts, and the price is shocked against the caller by what the feed may hide.
     function _requireInitialAfter(Position memory p, uint256 margin) private view {
         Snapshot memory state;
-        if (LOOKS_AT_MARKET) state = snapshotOf(p.series);
         state.series = p.series;
+        if (LOOKS_AT_MARKET) {
+            _look(state, p.series);
+            (state.reserved, state.idle) = _liquidity();
+        }
         (state.index, state.time) = _latest();
         state.index = PositionMath.mulDown(state.index, p.size > 0 ? ONE - DEVIATION : ONE + DEVIATION, ONE);
         uint256 mark = _mark(p.series, state.index, state.time);
@@ -711,12 +735,6 @@ contract Market is IMarket, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IMarket
-    function snapshotOf(uint24 id) public view returns (Snapshot memory state) {
-        _look(state, id);
-        (state.reserved, state.idle) = _liquidity();
-    }
-
-    /// @inheritdoc IMarket
     function pool() external view returns (address) {
         return address(POOL);
     }
@@ -802,26 +820,27 @@ contract Market is IMarket, ReentrancyGuardTransient {
         if (msg.sender != trader) OPERATORS.spend(trader, msg.sender, uint256(action), amount);
     }
 
-    /// @dev The order's first price, or why it is void. A wrong proof reverts: it must never void.
-    function _firstPrice(uint24 series, Order memory order, bytes calldata proof)
+    /// @dev The order's first price, or why it is void. A wrong proof reverts: it must never void. Orders of one commit have one
+    /// price, which is asked for once.
+    function _findPrice(uint24 series, Order memory order, bytes calldata proof, FirstPrice memory price)
         private
         view
-        returns (VoidReason, uint256 index, uint256 time)
+        returns (VoidReason)
     {
         uint256 due = order.requestedAt + DELAY;
         if (proof.length == 0) {
             if (block.timestamp <= due + TIME_TO_LIVE) revert IOracle.PriceNotThereYet(due);
             (bool ended,,) = _final();
-            return (ended ? VoidReason.MarketEnded : VoidReason.Unproven, 0, 0);
+            return ended ? VoidReason.MarketEnded : VoidReason.Unproven;
         }
-        bool undisputed;
-        (index, time, undisputed) = ORACLE.firstAfter(order.phase, due, proof);
-        VoidReason reason;
-        if (time > due + TIME_TO_LIVE) reason = VoidReason.Late;
-        else if (!undisputed) reason = VoidReason.Disputed;
-        else if (index < order.low || (order.high != 0 && index > order.high)) reason = VoidReason.OutsideBand;
-        else if (!_isOpen(series, time)) reason = VoidReason.SeriesClosed;
-        return (reason, index, time);
+        if (price.key != (due << 16 | order.phase)) {
+            price.key = due << 16 | order.phase;
+            (price.index, price.time, price.undisputed) = ORACLE.firstAfter(order.phase, due, proof);
+        }
+        if (price.time > due + TIME_TO_LIVE) return VoidReason.Late;
+        if (!price.undisputed) return VoidReason.Disputed;
+        if (price.index < order.low || (order.high != 0 && price.index > order.high)) return VoidReason.OutsideBand;
+        return _isOpen(series, price.time) ? VoidReason.None : VoidReason.SeriesClosed;
     }
 
     /// @dev An order whose price may be known goes first. Beyond its time to live, or where a new phase of the primary makes

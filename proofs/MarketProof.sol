@@ -34,7 +34,7 @@ contract MarketProof is Stage {
         Pool(POOL).deposit(1_000_000e18, address(this));
         _position = _market.requestOpen(address(this), _legs(), 1, 4000e18)[0];
         vm.warp(1_000_100);
-        _market.execute(_position, hex"01");
+        _market.execute(_one(_position), hex"01");
         assert(_market.positionOf(_position).status == Status.Open);
     }
 
@@ -137,7 +137,7 @@ contract MarketProof is Stage {
     /// @custom:halmos --default-bytes-lengths 32
     function check_execute_needs_an_order(address caller, bytes calldata proof) external {
         vm.prank(caller);
-        try _market.execute(_position, proof) {
+        try _market.execute(_one(_position), proof) {
             assert(false);
         } catch {}
         _requireUntouched();
@@ -147,20 +147,16 @@ contract MarketProof is Stage {
     /// @custom:bounds any caller, at an unchanged index, 100 seconds after the opening
     function check_liquidate_skips_the_healthy(address caller) external {
         vm.warp(1_000_200);
-        address[] memory positions = new address[](1);
-        positions[0] = _position;
         vm.prank(caller);
-        assert(_market.liquidate(positions) == 0);
+        assert(_market.liquidate(_one(_position)) == 0);
         _requireUntouched();
     }
 
     /// @notice Whoever calls it, settlement skips a position whose market has not ended.
     /// @custom:bounds any caller
     function check_settle_skips_a_living_market(address caller) external {
-        address[] memory positions = new address[](1);
-        positions[0] = _position;
         vm.prank(caller);
-        assert(_market.settle(positions) == 0);
+        assert(_market.settle(_one(_position)) == 0);
         _requireUntouched();
     }
 
@@ -214,6 +210,11 @@ contract MarketProof is Stage {
     function _legs() private pure returns (Leg[] memory legs) {
         legs = new Leg[](1);
         legs[0] = Leg(0, 1e18, MARGIN, MARGIN, 1e18);
+    }
+
+    function _one(address position) private pure returns (address[] memory positions) {
+        positions = new address[](1);
+        positions[0] = position;
     }
 
     /// @dev A vault holds margin and reserve, as it did after the opening, and no order waits.

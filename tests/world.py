@@ -112,7 +112,7 @@ class World:
 
     def execute(self, position: str, proof: bytes, market: MarketContracts | None = None) -> Receipt:
         """Carries an order out as the keeper."""
-        return (market or self.perpetual).market.send.execute(position, proof, sender=self.keeper)
+        return (market or self.perpetual).market.send.execute([position], proof, sender=self.keeper)
 
     def open(
         self,

@@ -77,7 +77,9 @@ abstract contract MarketHandlers is Calls {
     function _executeWith(address vault, bytes memory proof) private {
         Action memory a = _vaultAction(Call.Execute, KEEPER, vault);
         a.proof = proof;
-        _do(a, address(market), abi.encodeCall(IMarket.execute, (vault, proof)));
+        address[] memory vaults = new address[](1);
+        vaults[0] = vault;
+        _do(a, address(market), abi.encodeCall(IMarket.execute, (vaults, proof)));
     }
 
     /// @dev An order whose first price came after its time to live, or which nobody has proven by then.

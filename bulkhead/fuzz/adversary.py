@@ -187,7 +187,7 @@ class Adversary(Machine):
         model = twin.model
         for vault in twin.waiting():
             if proof := self._proof(twin, model.order_of(vault).requested_at, late):
-                self.do(twin, "market", "execute", vault, proof, sender=keeper)
+                self.do(twin, "market", "execute", [vault], proof, sender=keeper)
         while (exit := model.pool.exit_of(model.pool._first_exit)[0]).owner:
             proof = self._proof(twin, exit.requested_at, late)
             if not proof or not self.do(twin, "pool", "execute_exit", proof, sender=keeper):
@@ -247,7 +247,8 @@ class Adversary(Machine):
                 break
             self._tick(rng, twin)
         if due:
-            self.do(twin, "market", "execute", *rng.choice(due), sender=self.pair.actors.keeper)
+            vault, proof = rng.choice(due)
+            self.do(twin, "market", "execute", [vault], proof, sender=self.pair.actors.keeper)
 
     def _close(self, rng: random.Random, twin: Twin) -> None:
         if vault := self._vault(rng, twin, Status.OPEN):

@@ -136,11 +136,13 @@ class Machine:
                 elif new.size != old.size:
                     reached["liquidated in part"] += 1
         elif name == "execute":
-            vault = args[0]
-            old, new = before.positions[vault], after.get(vault)
-            kind = "open" if old.status == Status.PENDING else "order"
-            outcome = "over" if new is None else "smaller" if new.size != old.size else new.status.name.lower()
-            reached[f"executed: {kind}, then {outcome}"] += 1
+            for vault in args[0]:
+                old, new = before.positions[vault], after.get(vault)
+                kind = "open" if old.status == Status.PENDING else "order"
+                outcome = "over" if new is None else "smaller" if new.size != old.size else new.status.name.lower()
+                reached[f"executed: {kind}, then {outcome}"] += 1
+            if len(args[0]) > 1:
+                reached["executed: several at once"] += 1
         elif name == "settle" and len(after) < len(before.positions):
             ended = twin.model_oracle.final_price()[0]
             reached["settled after the end" if ended else "settled after expiry"] += 1
@@ -229,17 +231,26 @@ class Machine:
             self._request_open(rng, twin)
             return
         position = rng.choice(waiting) if waiting and luck < 0.97 else self._some(rng, twin, Status.OPEN)
-        after = twin.model.order_of(position).requested_at + twin.model.config.delay
-        proof = twin.first_proof(after)
+        proof = self._first_proof(twin, position)
         if not proof and rng.random() < 0.9:
             if rng.random() < 0.3:
                 self._move(rng, twin)
             self.pair.wait(twin.model.config.delay + 1)
             twin.push(twin.price)
-            proof = twin.first_proof(after)
+            proof = self._first_proof(twin, position)
         if rng.random() < 0.03:
             proof = rng.choice([b"", twin.proofs[-1][1] if twin.proofs else b""])
-        self.do(twin, "market", "execute", position, proof, sender=self.pair.actors.keeper)
+        positions = [position]
+        if len(waiting) > 1 and rng.random() < 0.3:
+            # Mostly such as share its price; one that has another refuses all.
+            others = [vault for vault in waiting if vault != position]
+            if rng.random() < 0.9:
+                others = [vault for vault in others if self._first_proof(twin, vault) == proof]
+            positions += others[: rng.randrange(1, 4)]
+        self.do(twin, "market", "execute", positions, proof, sender=self.pair.actors.keeper)
+
+    def _first_proof(self, twin: Twin, position: str) -> bytes:
+        return twin.first_proof(twin.model.order_of(position).requested_at + twin.model.config.delay)
 
     def _too_late(self, rng: random.Random, twin: Twin) -> None:
         """An order whose first price came after its time to live, or which nobody has proven by then."""
@@ -255,7 +266,7 @@ class Machine:
         else:
             self.pair.wait(max(due + config.time_to_live + rng.choice([0, 1]) - self.pair.chain.timestamp, 0))
             proof = b""
-        self.do(twin, "market", "execute", position, proof, sender=self.pair.actors.keeper)
+        self.do(twin, "market", "execute", [position], proof, sender=self.pair.actors.keeper)
 
     def _request_close(self, rng: random.Random, twin: Twin) -> None:
         position, price = self._some(rng, twin, Status.OPEN), twin.price

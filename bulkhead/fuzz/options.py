@@ -139,7 +139,7 @@ class OptionsTwin(Twin):
         super().__init__(pair, 1)
         self.hearers = beside.hearers
         self.hearers.append(self)
-        self.fixing = pair.deployment.at("ExpiryFixing", self.instrument.call.FIXING())
+        self.fixing = pair.deployment.at("ExpiryFixing", self.instrument.call.terms().fixing)
 
     def _deploy_oracle(self) -> tuple[list[Contract], Contract]:
         return self.beside.feeds, self.beside.oracle
@@ -191,7 +191,7 @@ class OptionsTwin(Twin):
         return self.model_feed
 
     def _volatility_address(self) -> str:
-        return str(self.instrument.call.FEED())
+        return str(self.instrument.call.path().feed)
 
     def parts(self) -> dict[str, tuple[Contract, Any]]:
         """The fixings beside the others."""
@@ -285,8 +285,8 @@ class OptionsMachine(Machine):
             ended = twin.model_oracle.final_price()[0]
             reached[f"option settled after {'the end' if ended else 'its fixing'}"] += 1
         elif name == "execute" and twin.model.voids:
-            expiry = option_series.expiry(before.positions[args[0]].series)
-            if now + WINDOW >= expiry:
+            expiries = [option_series.expiry(before.positions[vault].series) for vault in args[0]]
+            if now + WINDOW >= min(expiries):
                 reached["order void in the window"] += 1
         elif name in ("prove", "resolve"):
             fixing = twin.model_fixing.words[args[0]]

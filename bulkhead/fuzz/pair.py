@@ -18,7 +18,7 @@ from bulkhead.protocol.config import camel
 POOLED = 5_000_000
 FUNDED = 10**9
 #: Calls whose first argument is a list of the vaults that they may change.
-_OF_MANY = frozenset({"liquidate", "settle"})
+_OF_MANY = frozenset({"execute", "liquidate", "settle"})
 #: Bytes of a proof by 0, 2 and 4 validators, and its round within a phase.
 PROOFS, MAX_ROUND = (32, 160, 224), (1 << 64) - 1
 #: What a model that has no contracts beside it is told.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from bulkhead.invariants.rules import ELSEWHERE, REFUSALS, differ, passage, transition
+from collections.abc import Iterator, Sequence
+
+from bulkhead.invariants.rules import ELSEWHERE, REFUSALS, Rule, differ, passage, transition
 from bulkhead.invariants.state import NOTIONAL, Action, State, frozen, volatility_of
 from bulkhead.model.interfaces.market import Action as Scope
-from bulkhead.model.interfaces.market import OrderKind, Position, Status
+from bulkhead.model.interfaces.market import Order, OrderKind, Position, Status
 from bulkhead.model.libraries import book, position_math
 from bulkhead.model.libraries.logarithm import RAY
 from bulkhead.model.libraries.position_math import LOT, ONE
@@ -21,6 +23,23 @@ _SCOPES = {
     "request_raise": Scope.RAISE_RESERVE,
     "remove_margin": Scope.REMOVE_MARGIN,
 }
+
+
+def _each(action: Action) -> Iterator[Action]:
+    """A call with several positions as the calls with one of them each that it comes to."""
+    positions, *rest = action.args
+    assert isinstance(positions, Sequence)
+    for position in positions:
+        yield action._replace(args=(position, *rest), touched=frozenset([position]))
+
+
+def _one_by_one(check: Rule) -> Rule:
+    """A rule of one position for calls with several."""
+
+    def of_all(before: State, action: Action, after: State) -> str | None:
+        return next((wrong for one in _each(action) if (wrong := check(before, one, after))), None)
+
+    return of_all
 
 
 @transition("REV-1", "A refused call changes nothing.", rules=REFUSALS)
@@ -80,15 +99,15 @@ def _payees(before: State, action: Action, after: State) -> str | None:
     "liquidate close_at_reserve settle execute remove_margin claim",
 )
 def _no_more_than_held(before: State, action: Action, after: State) -> str | None:
+    held = dict[str, int]()
     for vault in action.touched & before.traders.keys():
-        trader = before.traders[vault]
-        if trader == action.sender or len(action.touched) > 1:
-            continue
         claim, p = before.claims.get(vault, NO_CLAIM), before.positions.get(vault, NO_POSITION)
         reserve = p.reserve if p.status == Status.OPEN else 0  # an earmark is not in the vault
-        most = claim.trader if action.name == "claim" else p.margin + reserve
-        if after.balance(trader) - before.balance(trader) > most:
-            return f"{action.name} paid the trader of {vault} more than {most}"
+        trader, most = before.traders[vault], claim.trader if action.name == "claim" else p.margin + reserve
+        held[trader] = held.get(trader, 0) + most
+    for trader, most in held.items():
+        if trader != action.sender and after.balance(trader) - before.balance(trader) > most:
+            return f"{action.name} paid {trader} more than the {most} in his vaults"
     return None
 
 
@@ -197,6 +216,7 @@ def _mark(s: State, p: Position) -> int:
 
 
 @transition("MAR-4", "What opens is healthy at its own price.", "execute")
+@_one_by_one
 def _opens_healthy(before: State, action: Action, after: State) -> str | None:
     vault = str(action.args[0])
     old, new = before.positions[vault], after.positions.get(vault)
@@ -229,7 +249,7 @@ def _stays_healthy(before: State, action: Action, after: State) -> str | None:
 def _no_free_money(before: State, action: Action, after: State) -> str | None:
     if before.index == 0 or (before.index, before.at) != (after.index, after.at):
         return None
-    if action.name == "execute" and not _at_the_newest(before, action):
+    if action.name == "execute" and not all(_at_the_newest(before, one) for one in _each(action)):
         return None  # at a price that is no longer the newest, somebody has won and somebody has lost
     moved, altered = after.moved(before), after.altered(before)
     payer = action.sender if action.name == "add_margin" else None  # anyone may
@@ -262,12 +282,14 @@ def _stake(s: State, vault: str) -> int:
 
 
 @transition("EXE-2", "Execution ends the order it is given, whatever comes of it.", "execute")
+@_one_by_one
 def _order_ends(before: State, action: Action, after: State) -> str | None:
     vault = str(action.args[0])
     return f"{vault} still has its order" if vault in after.orders else None
 
 
 @transition("EXE-3", "What is executed is no larger than what was ordered.", "execute")
+@_one_by_one
 def _no_more_than_ordered(before: State, action: Action, after: State) -> str | None:
     vault = str(action.args[0])
     order, old, new = before.orders[vault], before.positions[vault], after.positions.get(vault, NO_POSITION)
@@ -382,6 +404,7 @@ def _grid_point(before: State, action: Action, after: State) -> str | None:
     "An order meets the primary's first price after it; so many validators near it confirm it, whatever others say.",
     "execute",
 )
+@_one_by_one
 def _met_first_price(before: State, action: Action, after: State) -> str | None:
     oracle, due, proof = before.market.oracle, _due(before, action), action.args[1]
     if not isinstance(oracle, Oracle) or not isinstance(proof, bytes) or not proof or frozen(before):
@@ -406,25 +429,31 @@ def _nothing_on_a_disputed_price(before: State, action: Action, after: State) ->
     if not isinstance(oracle, Oracle) or frozen(before):
         return None
     if action.name == "execute":
-        index, time = _first_told(oracle, before.orders[str(action.args[0])].phase, _due(before, action))
-        stale, agreeing = False, _agreeing(oracle, index, time)
+        told = [(one, *_first_told(oracle, _order(before, one).phase, _due(before, one))) for one in _each(action)]
+        prices = [(one, index, time, _agreeing(oracle, index, time)) for one, index, time in told]
     else:
         index, time = _newest_told(oracle)
-        stale, agreeing = before.time - time > oracle.max_age, _agreeing(oracle, index, before.time)
-    if not stale and (agreeing is None or agreeing >= oracle.quorum):
-        return None
-    for vault in action.touched & before.positions.keys():
-        old, new = before.positions[vault], after.positions.get(vault)
-        if old.status == Status.PENDING and new is None:
-            continue  # void
-        if new is None or (new.size, new.reserve) != (old.size, old.reserve):  # a fee may be paid of its margin
-            return f"{vault} became {new} at {index} of {time}, which {agreeing} validators confirm"
+        agreeing = _agreeing(oracle, index, before.time)
+        prices = [(action, index, time, -1 if before.time - time > oracle.max_age else agreeing)]
+    for one, index, time, agreeing in prices:
+        if agreeing is None or agreeing >= oracle.quorum:
+            continue
+        for vault in one.touched & before.positions.keys():
+            old, new = before.positions[vault], after.positions.get(vault)
+            if old.status == Status.PENDING and new is None:
+                continue  # void
+            if new is None or (new.size, new.reserve) != (old.size, old.reserve):  # a fee may be paid of its margin
+                return f"{vault} became {new} at {index} of {time}, which {agreeing} validators confirm"
     return None
+
+
+def _order(before: State, action: Action) -> Order:
+    return before.orders[str(action.args[0])]
 
 
 def _due(before: State, action: Action) -> int:
     """The moment after which an order's first price is asked for."""
-    return before.orders[str(action.args[0])].requested_at + before.market.config.delay
+    return _order(before, action).requested_at + before.market.config.delay
 
 
 def _told(oracle: Oracle, answer: int) -> int:
@@ -530,6 +559,7 @@ def _least_of_an_exit(before: State, action: Action, after: State) -> str | None
 
 
 @transition("VOID-1", "A void opening gives back all margin but fees that its order could foresee.", "execute")
+@_one_by_one
 def _void(before: State, action: Action, after: State) -> str | None:
     vault = str(action.args[0])
     old = before.positions[vault]

@@ -49,8 +49,8 @@ def call_of(
         return by.call(
             oracle,
             market.address,
-            lambda proof: contract.call.execute(vault, proof, sender=me),
-            lambda proof: contract.encode.execute(vault, proof),
+            lambda proof: contract.call.execute([vault], proof, sender=me),
+            lambda proof: contract.encode.execute([vault], proof),
         )
     if intent.job is Job.EXIT:
         execute = pool.encode.executeExit

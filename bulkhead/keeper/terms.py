@@ -113,13 +113,12 @@ class Options:
     @classmethod
     def of(cls, market: Market, instrument: str) -> Options | None:
         """None where the instrument is another family."""
-        constants = _Constants(market.chain, "EuropeanOptions", instrument)
+        family = market.chain.contract(artifacts()["EuropeanOptions"], instrument)
         try:
-            fixing, feed = constants.value("fixing"), constants.value("feed")
-        except LookupError:
+            fixing, feed = family.call.terms().fixing, to_address(family.call.path().feed)
+        except Revert:
             return None
-        path = market.chain.contract(artifacts()["EuropeanOptions"], instrument)
-        return cls(path, _volatility(market, to_address(feed)), TypedContract(market.chain, "ExpiryFixing", fixing))
+        return cls(family, _volatility(market, feed), TypedContract(market.chain, "ExpiryFixing", fixing))
 
 
 @dataclass(frozen=True)

@@ -195,7 +195,7 @@ class Market:
             if margin < self.config.min_margin:
                 raise MarginBelowMinimum(margin, self.config.min_margin)
         change = -closing if p.size > 0 else closing
-        premium = self._pend(self.snapshot_of(p.series), change, max_premium)
+        premium = self._pend(self._snapshot(p.series, *self.pool.liquidity()), change, max_premium)
         self._order(position, OrderKind.CLOSE, closing // LOT, low, high, premium)
 
     @atomic
@@ -256,8 +256,12 @@ class Market:
     # ---------------------------------------------------------------- execution
 
     @atomic
-    def execute(self, position: str, proof: bytes, *, sender: str) -> None:
-        """Carries out the pending order of a position at the first price after it, or voids it."""
+    def execute(self, positions: Sequence[str], proof: bytes, *, sender: str) -> None:
+        """Carries out the pending order of each position at the first price after it, or voids it; all or none."""
+        for position in positions:
+            self._execute(position, proof, sender)
+
+    def _execute(self, position: str, proof: bytes, sender: str) -> None:
         p, order = self.position_of(position), self.order_of(position)
         if p.status == Status.NONE:
             raise UnknownPosition(position)
@@ -293,14 +297,8 @@ class Market:
             return self._void(position, p, order, VoidReason.FUNDING_REFUSED, index, sender)
         trade = self._begin(p.series)
         flow = trade.flow
-        if fee > reserve:
-            flow.received = fee - reserve
-            _, paid = self._pay_vault(position, 0, flow.received)
-            if not paid:
-                return self._void(position, p, order, VoidReason.FUNDING_REFUSED, index, sender)
-        flow.freed, flow.added, flow.keeper_fee, flow.index = p.reserve, reserve, keeper_fee, index
-        flow.vault, flow.sent = position, saturating_sub(reserve, fee)
-        funded, committed, idle = self._move(flow, sender)
+        flow.freed, flow.keeper_fee, flow.index = p.reserve, keeper_fee, index
+        funded, committed, idle = self._fund(position, flow, reserve, fee, sender)
         if not funded:
             return self._void(position, p, order, VoidReason.FUNDING_REFUSED, index, sender)
 
@@ -314,6 +312,17 @@ class Market:
         self._positions[position] = save_terms(save_state(opened))
         del self._orders[position]
         return None
+
+    def _fund(self, position: str, flow: Flow, added: int, fee: int, sender: str) -> tuple[bool, int, int]:
+        """More reserve for a vault, and fees out of it: netted out of what the pool sends."""
+        flow.added = added
+        if fee > added:
+            flow.received = fee - added
+            _, paid = self._pay_vault(position, 0, flow.received)
+            if not paid:
+                return False, 0, 0
+        flow.vault, flow.sent = position, saturating_sub(added, fee)
+        return self._move(flow, sender)
 
     def _void(self, position: str, p: Position, order: Order, reason: VoidReason, index: int, sender: str) -> None:
         keeper_fee = min(self._keeper_fee(order.requested_at), p.margin)
@@ -341,13 +350,12 @@ class Market:
         flow = trade.flow
         highest = max(p.reserve, self._largest_reserve(p, index, p.entry))
         added = min(order.amount, highest - p.reserve)
-        flow.freed, flow.added, flow.index = order.amount, added, index
-        flow.vault, flow.sent = position, added
-        funded, committed, idle = self._move(flow, sender)
+        keeper_fee = min(self._keeper_fee(order.requested_at), p.margin)
+        flow.freed, flow.keeper_fee, flow.index = order.amount, keeper_fee, index
+        funded, committed, idle = self._fund(position, flow, added, keeper_fee, sender)
         if not funded:
             return self._void(position, p, order, VoidReason.FUNDING_REFUSED, index, sender)
 
-        keeper_fee = min(self._keeper_fee(order.requested_at), p.margin)
         reserve = p.reserve + added
         raised = replace(
             p, margin=p.margin - keeper_fee, reserve=reserve, borrowing=book.rebased(trade.carry, p, reserve)
@@ -356,9 +364,6 @@ class Market:
         self._set_rates(trade, committed, idle)
         self._positions[position] = save_terms(save_state(raised))
         del self._orders[position]
-        fees = Flow()
-        self._pay(position, Split(0, 0, keeper_fee), fees)
-        self._move(fees, sender)
         return None
 
     # ---------------------------------------------------------------- margin
@@ -395,7 +400,7 @@ class Market:
         index, time = self.oracle.latest()
         shock = self.oracle.deviation
         index = position_math.mul_down(index, ONE - shock if p.size > 0 else ONE + shock, ONE)
-        state = replace(self.snapshot_of(p.series), index=index, time=time)
+        state = replace(self._snapshot(p.series, *self.pool.liquidity()), index=index, time=time)
         mark = self.instrument.mark(p.series, index, time)
         worst = min(mark, p.entry) if p.size > 0 else max(mark, p.entry)
         carry = book.carry_at(self.series_of(p.series), self.block.timestamp)
@@ -635,10 +640,6 @@ class Market:
     def series_of(self, id: int) -> Series:
         """The aggregates of a series."""
         return self._series.get(id, NO_SERIES)
-
-    def snapshot_of(self, id: int) -> Snapshot:
-        """A series as its instrument and margin model see it, index left open."""
-        return self._snapshot(id, *self.pool.liquidity())
 
     # ---------------------------------------------------------------- shared
 

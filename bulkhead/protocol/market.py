@@ -252,10 +252,22 @@ class Market:
         Finds the proof itself. Raises PriceNotThereYet before there is such a price, NoOrder, UnknownPosition,
         QuorumNotShown, LookupError where the feeds are not known.
         """
+        return self.execute_all([position], proof=proof, sender=sender)[0]
+
+    def execute_all(
+        self, positions: Iterable[AddressLike], *, proof: bytes | None = None, sender: AddressLike = None
+    ) -> list[Outcome]:
+        """Carries out orders whose first prices one proof shows, as legs of one order have it: all or none.
+
+        Finds the proof itself, and answers in the order of the positions. Raises what `execute` raises, and
+        ProofInvalid or PriceNotThereYet where they do not share a proof.
+        """
+        if not (vaults := list(positions)):
+            return []
         if proof is None:
-            proof = self.oracle.prove(lambda proof: self.contract.call.execute(position, proof))
-        events = self.events_in(self.contract.send.execute(position, proof, sender=sender))
-        return next(event for event in events if isinstance(event, Outcome))
+            proof = self.oracle.prove(lambda proof: self.contract.call.execute(vaults, proof))
+        events = self.events_in(self.contract.send.execute(vaults, proof, sender=sender))
+        return [event for event in events if isinstance(event, Outcome)]
 
     def liquidate(self, positions: Iterable[AddressLike], *, sender: AddressLike = None) -> list[Exited]:
         """Liquidates what is liquidatable at the newest price, skips the rest; for no positions nothing is sent.

@@ -134,8 +134,8 @@ class OptionMarket(Market):
         config = self.need_origin().config
         self.instrument = TypedContract(self.chain, "EuropeanOptions", config["instrument"])
         self._reader = TypedContract(self.chain, "OptionsLens", reader, self.token.decimals)
-        self.fixing = TypedContract(self.chain, "ExpiryFixing", self.instrument.call.FIXING())
-        self.volatility = Volatility(self.chain, self.instrument.call.FEED(), self.oracle)
+        self.fixing = TypedContract(self.chain, "ExpiryFixing", self.instrument.call.terms().fixing)
+        self.volatility = Volatility(self.chain, self.instrument.call.path().feed, self.oracle)
 
     # ---------------------------------------------------------------- series
 
@@ -151,7 +151,7 @@ class OptionMarket(Market):
     def expiries(self, weeks: int = 2, months: int = 2) -> list[int]:
         """By rule: the next Fridays, and the last ones of the months, up to the longest tenor."""
         answer = self._reader.call.expiries(self.instrument.address, weeks, months)
-        soonest = self.chain.timestamp + self.instrument.call.WINDOW()
+        soonest = self.chain.timestamp + self.fixing.call.WINDOW()
         return [int(expiry) for expiry in answer if expiry > soonest]
 
     def listed(self, expiry: int, each: int = 2) -> list[Listed]:
@@ -162,7 +162,7 @@ class OptionMarket(Market):
         price, now = self.oracle.latest().price, self.chain.timestamp
         years = Decimal(max(expiry - now, 0)) / YEAR
         apart = price * self._volatility(now) * years.sqrt() / 2
-        every = max(round(apart / to_decimal(self.instrument.call.STRIKE_STEP(), WAD)), 1)
+        every = max(round(apart / to_decimal(self.instrument.call.terms().strikeStep, WAD)), 1)
         index = int(price.scaleb(WAD))
         numbers = self._reader.call.seriesAround(self.instrument.address, index, each, every, [expiry])
         return [one for one in self._look(numbers, index) if one is not None]

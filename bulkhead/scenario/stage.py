@@ -195,7 +195,7 @@ class Stage:
 
     def _execute(self, position: Position) -> Receipt:
         market = position.market
-        return market.parts.market.send.execute(position.vault, self.proof(market), sender=self.keeper)
+        return market.parts.market.send.execute([position.vault], self.proof(market), sender=self.keeper)
 
     def _request(self, market: Market, ticket: Ticket) -> Position:
         price = market.price

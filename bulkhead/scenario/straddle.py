@@ -168,8 +168,8 @@ class _Run:
                 held.margin_in = Decimal(leg.margin or 0)
                 self.legs.append(held)
         self._round(self.protocol.chain.timestamp + MINUTE, self.price)
-        for held in self.legs:
-            event = self.market.execute(held.position, sender=self.keeper)
+        told = self.market.execute_all([held.position for held in self.legs], sender=self.keeper)
+        for held, event in zip(self.legs, told, strict=True):
             if not isinstance(event, Opened):
                 raise DriveError(f"{held.label} was not opened: {event}")
             held.fill = event.entry

@@ -28,21 +28,24 @@ contract EuropeanOptions is IEuropeanOptions, VolatilityPath {
     /// @dev A surcharge beyond it stops every trade already.
     uint256 private constant MOST_SHARE = 100e18;
 
-    IExpiryFixing public immutable FIXING;
-    /// @notice Seconds before the expiry in which the series stands still.
-    uint256 public immutable WINDOW;
-    uint256 public immutable STRIKE_STEP;
-    uint256 public immutable CALL_CAP;
-    uint256 public immutable LONGEST_TENOR;
-    uint256 public immutable SMALLEST_DELTA;
-    uint256 public immutable SPREAD;
-    uint256 public immutable SLOPE;
-    uint256 public immutable HOLDING;
-    uint256 public immutable SERIES_SHARE;
-    /// @notice The last good price of the volatility feed may be so old, seconds: two intervals of its grid.
-    uint256 public immutable FRESH;
-    /// @notice reach x sqrt(two intervals in years), 18 decimals: times a volatility, how far the index goes.
-    uint256 public immutable REACH;
+    // Read as a whole, by `terms`: each function that a contract has makes all others dearer.
+    IExpiryFixing private immutable FIXING;
+    uint256 private immutable STRIKE_STEP;
+    uint256 private immutable CALL_CAP;
+    uint256 private immutable LONGEST_TENOR;
+    uint256 private immutable SMALLEST_DELTA;
+    uint256 private immutable SPREAD;
+    uint256 private immutable SLOPE;
+    uint256 private immutable REACH;
+    uint256 private immutable HOLDING;
+    uint256 private immutable SERIES_SHARE;
+    uint256 private immutable DECIMALS;
+    /// @dev Seconds before the expiry in which the series stands still.
+    uint256 private immutable WINDOW;
+    /// @dev The last good price of the volatility feed may be so old, seconds: two intervals of its grid.
+    uint256 private immutable FRESH;
+    /// @dev reach x sqrt(two intervals in years), 18 decimals: times a volatility, how far the index goes.
+    uint256 private immutable RANGE;
     /// @dev From token units to 18 decimals.
     uint256 private immutable SCALE;
 
@@ -66,10 +69,10 @@ contract EuropeanOptions is IEuropeanOptions, VolatilityPath {
         uint256 heartbeat = ORACLE.heartbeat();
         if (heartbeat > SLOWEST) revert FeedTooSlow(heartbeat, SLOWEST);
         FRESH = 2 * VolatilityFeed(path.feed).INTERVAL();
-        REACH = PositionMath.mulUp(t.reach, Math.sqrt(FRESH * ONE * ONE / YEAR, Math.Rounding.Ceil), ONE);
+        RANGE = PositionMath.mulUp(t.reach, Math.sqrt(FRESH * ONE * ONE / YEAR, Math.Rounding.Ceil), ONE);
         (STRIKE_STEP, CALL_CAP, LONGEST_TENOR) = (t.strikeStep, t.callCap, t.longestTenor);
-        (SMALLEST_DELTA, SPREAD, SLOPE) = (t.smallestDelta, t.spread, t.slope);
-        (HOLDING, SERIES_SHARE, SCALE) = (t.holding, t.seriesShare, 10 ** (18 - t.decimals));
+        (SMALLEST_DELTA, SPREAD, SLOPE, REACH) = (t.smallestDelta, t.spread, t.slope, t.reach);
+        (HOLDING, SERIES_SHARE, DECIMALS, SCALE) = (t.holding, t.seriesShare, t.decimals, 10 ** (18 - t.decimals));
     }
 
     // ---------------------------------------------------------------- the market's questions
@@ -140,6 +143,13 @@ contract EuropeanOptions is IEuropeanOptions, VolatilityPath {
     }
 
     // ---------------------------------------------------------------- what readers ask
+
+    /// @inheritdoc IEuropeanOptions
+    function terms() external view returns (OptionTerms memory t) {
+        (t.fixing, t.strikeStep, t.callCap, t.longestTenor) = (address(FIXING), STRIKE_STEP, CALL_CAP, LONGEST_TENOR);
+        (t.smallestDelta, t.spread, t.slope, t.reach) = (SMALLEST_DELTA, SPREAD, SLOPE, REACH);
+        (t.holding, t.seriesShare, t.decimals) = (HOLDING, SERIES_SHARE, DECIMALS);
+    }
 
     /// @inheritdoc IEuropeanOptions
     function optionOf(uint24 series) public view returns (Option memory o) {
@@ -231,7 +241,7 @@ contract EuropeanOptions is IEuropeanOptions, VolatilityPath {
     /// @dev Around the feed's last good price, which may be two intervals old.
     function _range(uint256 volatility, uint256 price, uint256 last) private view returns (uint256 low, uint256 high) {
         if (block.timestamp > last + FRESH) revert VolatilityBehind(last, block.timestamp);
-        uint256 wide = ONE + PositionMath.mulUp(volatility, REACH, ONE);
+        uint256 wide = ONE + PositionMath.mulUp(volatility, RANGE, ONE);
         low = Math.max(PositionMath.mulDown(price, ONE, wide), 1);
         high = PositionMath.mulUp(price, wide, ONE);
     }

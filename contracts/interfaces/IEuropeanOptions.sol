@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
-import {IExpiryFixing} from "./IExpiryFixing.sol";
 import {IInstrument} from "./IInstrument.sol";
 import {IVolatilityPath} from "./IVolatilityPath.sol";
 
@@ -82,15 +81,6 @@ interface IEuropeanOptions is IInstrument, IVolatilityPath {
     /// @notice The interval of the index for which fills are made now. Reverts while the volatility feed is behind.
     function range() external view returns (uint256 low, uint256 high);
 
-    /// @notice Settlement prices.
-    function FIXING() external view returns (IExpiryFixing);
-
-    /// @notice A call's largest value, as a share of its strike.
-    function CALL_CAP() external view returns (uint256);
-
-    /// @notice Distance of strikes, 18 decimals.
-    function STRIKE_STEP() external view returns (uint256);
-
-    /// @notice From the trade to the expiry, seconds.
-    function LONGEST_TENOR() external view returns (uint256);
+    /// @notice What the family was built from.
+    function terms() external view returns (OptionTerms memory);
 }

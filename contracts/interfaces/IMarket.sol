@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
-import {Snapshot} from "./IInstrument.sol";
 import {Series} from "../libraries/Book.sol";
 
 /// @notice Everything that makes a market. Immutable; rates are 1e18 = 100 %, amounts token units, times seconds.
@@ -216,9 +215,10 @@ interface IMarket {
     /// @notice Commits to raise the reserve by `amount` token units.
     function requestRaise(address position, uint256 amount) external;
 
-    /// @notice Carries out the pending order of a position at the first price after it, or voids it. Anyone may call it.
+    /// @notice Carries out the pending order of each position at the first price after it, or voids it; all or none. Anyone may call it.
+    /// @param positions whose orders have their first prices from one proof, as legs of one order do
     /// @param proof as the oracle wants it; empty only after the time to live
-    function execute(address position, bytes calldata proof) external;
+    function execute(address[] calldata positions, bytes calldata proof) external;
 
     /// @notice Adds margin out of the caller's allowance. Asks nobody.
     function addMargin(address position, uint256 amount) external;
@@ -258,9 +258,6 @@ interface IMarket {
     /// @notice The aggregates of a series, as Book reads them.
     /// @dev Reverts while a call of the market is under way: the pool is not valued half-way through a change.
     function seriesOf(uint24 id) external view returns (Series memory);
-
-    /// @notice A series as its instrument and margin model see it, index and time left open.
-    function snapshotOf(uint24 id) external view returns (Snapshot memory);
 
     /// @notice The market's own pool.
     function pool() external view returns (address);

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
-import {IVolatilityFeed} from "./IVolatilityFeed.sol";
-
 /// @notice What a path is built from. Seconds; volatilities 1e18 = 100 %.
 /// @param feed whose slow volatility it follows
 /// @param interval of the grid of times at which it may turn, 900 to 86,400
@@ -53,9 +51,6 @@ interface IVolatilityPath {
     /// @notice The three turns that are remembered, the newest first.
     function turns() external view returns (Segment[3] memory);
 
-    /// @notice The feed that it follows.
-    function FEED() external view returns (IVolatilityFeed);
-
-    /// @notice Nothing that happens changes the path so many seconds ahead.
-    function LEAD() external view returns (uint256);
+    /// @notice What the path was built from.
+    function path() external view returns (PathSettings memory);
 }

@@ -2,7 +2,8 @@
 pragma solidity ^0.8.28;
 
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
-import {IEuropeanOptions} from "../interfaces/IEuropeanOptions.sol";
+import {IEuropeanOptions, OptionTerms} from "../interfaces/IEuropeanOptions.sol";
+import {IExpiryFixing} from "../interfaces/IExpiryFixing.sol";
 import {IMarginModel} from "../interfaces/IMarginModel.sol";
 import {Snapshot} from "../interfaces/IInstrument.sol";
 import {IVolatilityFeed} from "../interfaces/IVolatilityFeed.sol";
@@ -40,18 +41,18 @@ contract OptionMargin is IMarginModel {
     /// @dev By so much at least target and maintenance differ, so that no rounding makes them equal.
     uint256 private constant APART = 1e14;
 
-    IEuropeanOptions public immutable OPTIONS;
-    IVolatilityFeed public immutable FEED;
+    IEuropeanOptions private immutable OPTIONS;
+    IVolatilityFeed private immutable FEED;
     uint256 private immutable STRIKE_STEP;
     uint256 private immutable CALL_CAP;
     uint256 private immutable WINDOW;
-    uint256 public immutable NORMAL;
-    uint256 public immutable LEAST;
-    uint256 public immutable MOST;
-    uint256 public immutable INITIAL;
-    uint256 public immutable INITIAL_FLOOR;
-    uint256 public immutable TARGET;
-    uint256 public immutable MAINTENANCE;
+    uint256 private immutable NORMAL;
+    uint256 private immutable LEAST;
+    uint256 private immutable MOST;
+    uint256 private immutable INITIAL;
+    uint256 private immutable INITIAL_FLOOR;
+    uint256 private immutable TARGET;
+    uint256 private immutable MAINTENANCE;
 
     /// @notice Not 0 < maintenance < target <= floor <= initial <= 100 % at the largest factor, or target less than a basis point
     /// above maintenance.
@@ -68,10 +69,16 @@ contract OptionMargin is IMarginModel {
                 || t.initial < t.initialFloor || t.initial > ONE * ONE / t.most
         ) revert OptionRatesInvalid(t.initial, t.initialFloor, t.target, t.maintenance);
         OPTIONS = IEuropeanOptions(t.options);
-        (FEED, STRIKE_STEP, CALL_CAP) = (OPTIONS.FEED(), OPTIONS.STRIKE_STEP(), OPTIONS.CALL_CAP());
-        WINDOW = OPTIONS.FIXING().WINDOW();
+        OptionTerms memory family = OPTIONS.terms();
+        (STRIKE_STEP, CALL_CAP) = (family.strikeStep, family.callCap);
+        (FEED, WINDOW) = (IVolatilityFeed(OPTIONS.path().feed), IExpiryFixing(family.fixing).WINDOW());
         (NORMAL, LEAST, MOST) = (t.normal, t.least, t.most);
         (INITIAL, INITIAL_FLOOR, TARGET, MAINTENANCE) = (t.initial, t.initialFloor, t.target, t.maintenance);
+    }
+
+    /// @notice What the model was built from.
+    function terms() external view returns (OptionMarginTerms memory) {
+        return OptionMarginTerms(address(OPTIONS), NORMAL, LEAST, MOST, INITIAL, INITIAL_FLOOR, TARGET, MAINTENANCE);
     }
 
     /// @inheritdoc IMarginModel

@@ -4,6 +4,7 @@ pragma solidity ^0.8.28;
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {IOracle} from "../interfaces/IOracle.sol";
 import {IVolatilityFeed, VolatilitySettings, VolatilityState} from "../interfaces/IVolatilityFeed.sol";
+import {Elementary} from "../libraries/Elementary.sol";
 import {Exponential} from "../libraries/Exponential.sol";
 import {Logarithm} from "../libraries/Logarithm.sol";
 import {PositionMath} from "../libraries/PositionMath.sol";
@@ -197,7 +198,7 @@ contract VolatilityFeed is IVolatilityFeed {
     /// @dev The volatility of a variance, 18 decimals.
     function _rootUp(uint256 variance) private pure returns (uint256) {
         unchecked {
-            return Math.sqrt(Math.ceilDiv(variance * ONE ** 2, 1 << FRACTION), Math.Rounding.Ceil);
+            return Elementary.sqrtUp(variance * ONE ** 2 + (1 << FRACTION) - 1 >> FRACTION);
         }
     }
 }

@@ -19,12 +19,12 @@ abstract contract VolatilityPath is IVolatilityPath {
     /// @dev A turn's bits, from the lowest: start 32, from 24, target 24.
     uint256 private constant BITS = 80;
 
-    IVolatilityFeed public immutable FEED;
-    IOracle public immutable ORACLE;
-    uint256 public immutable INTERVAL;
-    uint256 public immutable LEAD;
-    uint256 public immutable RAMP;
-    uint256 public immutable FLOOR;
+    IVolatilityFeed internal immutable FEED;
+    IOracle internal immutable ORACLE;
+    uint256 private immutable INTERVAL;
+    uint256 private immutable LEAD;
+    uint256 private immutable RAMP;
+    uint256 private immutable FLOOR;
 
     uint256 private _turns;
 
@@ -84,6 +84,11 @@ abstract contract VolatilityPath is IVolatilityPath {
         (,,, uint256 last) = FEED.observed();
         // A turn that is decided lies ahead of every price.
         return !ended && !due && !expired && uint32(_turns) <= last && block.timestamp <= _next() - LEAD;
+    }
+
+    /// @inheritdoc IVolatilityPath
+    function path() external view returns (PathSettings memory) {
+        return PathSettings(address(FEED), INTERVAL, LEAD, RAMP, FLOOR);
     }
 
     /// @inheritdoc IVolatilityPath

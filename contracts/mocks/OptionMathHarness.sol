@@ -39,6 +39,10 @@ contract OptionMathHarness {
         return Elementary.lnQuotient(larger, smaller);
     }
 
+    function sqrtUp(uint256 x) external pure returns (uint256) {
+        return Elementary.sqrtUp(x);
+    }
+
     function sqrtYears(uint256 time) external pure returns (uint256) {
         return Elementary.sqrtYears(time);
     }

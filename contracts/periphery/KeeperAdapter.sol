@@ -109,10 +109,12 @@ contract KeeperAdapter is IKeeperAdapter {
     function performUpkeep(bytes calldata performData) external {
         Work memory work = abi.decode(performData, (Work));
         (uint256 executed, uint256 liquidated) = (0, 0);
+        address[] memory single = new address[](1); // each by itself: one that is refused must not stop the others
         for (uint256 i; i < work.executions.length; ++i) {
             Execution memory one = work.executions[i];
+            single[0] = one.position;
             // slither-disable-next-line calls-loop
-            try MARKET.execute(one.position, one.proof) {
+            try MARKET.execute(single, one.proof) {
                 ++executed;
             } catch (bytes memory reason) {
                 emit StepRefused(one.position, reason);

@@ -16,6 +16,7 @@ import {Book, Carry} from "../libraries/Book.sol";
 import {PositionMath, Split} from "../libraries/PositionMath.sol";
 import {PositionStore} from "../libraries/PositionStore.sol";
 import {HealthyRange} from "./HealthyRange.sol";
+import {snapshotOf} from "./SeriesSnapshot.sol";
 
 /// @title Ranges, listings, scans and quotes for readers, from the same functions that the market acts by.
 contract Lens is ILens {
@@ -120,7 +121,7 @@ contract Lens is ILens {
         uint256 last = IPool(market.pool()).lastIndex();
         quote.lowestReserve = PositionMath.feeUp(config.smallestReserve, size, Math.max(high, last), unit);
         quote.highestReserve = PositionMath.feeUp(config.largestReserve, size, Math.max(high, last), unit);
-        Snapshot memory state = market.snapshotOf(leg.series);
+        Snapshot memory state = snapshotOf(market, leg.series);
         quote.freeLiquidity = Math.saturatingSub(state.idle, IPool(market.pool()).dueExits());
         // What the market asks its parts, it asks with the reserve set aside.
         (state.reserved, state.idle) = (state.reserved + leg.reserve, Math.saturatingSub(state.idle, leg.reserve));
@@ -171,7 +172,7 @@ contract Lens is ILens {
         Draft memory draft;
         (draft.unit, draft.time) = (_unit(config), time);
         (draft.instrument, draft.model) = (IInstrument(config.instrument), IMarginModel(config.marginModel));
-        Snapshot memory state = market.snapshotOf(leg.series);
+        Snapshot memory state = snapshotOf(market, leg.series);
         (state.reserved, state.idle) = (state.reserved + leg.reserve, Math.saturatingSub(state.idle, leg.reserve));
         quote.premium = _premium(market, config, state, leg.size);
         bool long = leg.size > 0;
@@ -209,7 +210,7 @@ contract Lens is ILens {
         uint256 held = PositionMath.abs(p.size);
         size = Math.min(size, held);
         int256 change = p.size > 0 ? -int256(size) : int256(size);
-        quote.premium = _premium(market, config, market.snapshotOf(p.series), change);
+        quote.premium = _premium(market, config, snapshotOf(market, p.series), change);
         // The slice that leaves, after the keeper's flat fee on the whole margin.
         uint256 flat = Math.min(_keeperFee(config, time), p.margin);
         p.margin = PositionMath.mulDown(p.margin - flat, size, held);

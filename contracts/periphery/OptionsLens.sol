@@ -4,6 +4,7 @@ pragma solidity ^0.8.28;
 import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {IEuropeanOptions, Option, OptionGreeks} from "../interfaces/IEuropeanOptions.sol";
+import {IExpiryFixing} from "../interfaces/IExpiryFixing.sol";
 import {IFactory} from "../interfaces/IFactory.sol";
 import {Snapshot} from "../interfaces/IInstrument.sol";
 import {ILens} from "../interfaces/ILens.sol";
@@ -13,6 +14,7 @@ import {IOptionsLens, LegQuote, Listing} from "../interfaces/IOptionsLens.sol";
 import {OptionSeries} from "../libraries/OptionSeries.sol";
 import {PositionMath} from "../libraries/PositionMath.sol";
 import {HealthyRange} from "./HealthyRange.sol";
+import {snapshotOf} from "./SeriesSnapshot.sol";
 
 /// @title Options for readers, from the same functions that the market acts by.
 contract OptionsLens is IOptionsLens {
@@ -34,7 +36,7 @@ contract OptionsLens is IOptionsLens {
         view
         returns (uint256[] memory found)
     {
-        uint256 last = block.timestamp + options.LONGEST_TENOR();
+        uint256 last = block.timestamp + options.terms().longestTenor;
         uint256 count;
         uint256 next = (block.timestamp - OptionSeries.ORIGIN) / OptionSeries.WEEK + 1;
         uint256 end = (last - OptionSeries.ORIGIN) / OptionSeries.WEEK;
@@ -58,7 +60,7 @@ contract OptionsLens is IOptionsLens {
         uint256 every,
         uint256[] calldata expiries_
     ) external view returns (uint24[] memory found) {
-        uint256 distance = every * options.STRIKE_STEP();
+        uint256 distance = every * options.terms().strikeStep;
         // slither-disable-next-line divide-before-multiply
         uint256 middle = (index + distance / 2) / distance * every; // the nearest strike, in steps
         found = new uint24[](expiries_.length * (2 * each + 1) * 2);
@@ -86,9 +88,9 @@ contract OptionsLens is IOptionsLens {
         for (uint256 i; i < series.length; ++i) {
             Listing memory shown = found[i];
             (shown.series, shown.option) = (series[i], options.optionOf(series[i]));
-            Snapshot memory state = market.snapshotOf(shown.series);
+            Snapshot memory state = snapshotOf(market, shown.series);
             (shown.long, shown.short) = (state.long, state.short);
-            (shown.fixed_, shown.fixing) = options.FIXING().fixingOf(shown.option.expiry);
+            (shown.fixed_, shown.fixing) = IExpiryFixing(options.terms().fixing).fixingOf(shown.option.expiry);
             if (!options.isOpen(shown.series, block.timestamp)) continue;
             shown.greeks = options.greeks(shown.series, index, block.timestamp);
             try options.premium(state, int256(PositionMath.LOT)) returns (uint256 rate) {

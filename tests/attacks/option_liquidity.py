@@ -71,7 +71,7 @@ class Attacker:
             self.account, [leg], STRIKE * 99 * 10**16, STRIKE * 101 * 10**16, sender=self.account
         )
         position = receipt.event("OpenRequested").args.position
-        assert self.world.market.send.execute(position, self.world.tick(), sender=self.account).events_of("Opened")
+        assert self.world.market.send.execute([position], self.world.tick(), sender=self.account).events_of("Opened")
         self.positions.append(position)
 
     def sell_calls(self, size: int) -> int:
@@ -85,7 +85,7 @@ class Attacker:
         position = self.positions.pop(0)
         size = abs(self.world.market.call.positionOf(position).size)
         self.world.market.send.requestClose(position, size, 0, 0, 2**64 - 1, sender=self.account)
-        assert self.world.market.send.execute(position, self.world.tick(), sender=self.account).events_of("Exited")
+        assert self.world.market.send.execute([position], self.world.tick(), sender=self.account).events_of("Exited")
 
     @property
     def gained(self) -> float:

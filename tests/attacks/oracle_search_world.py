@@ -326,5 +326,5 @@ class SearchWorld:
 
     def execute(self, position: str, at: int, shown: bool, who: str) -> None:
         """An order, at a price of the primary by its place."""
-        self.prove("execute", self.market, (position,), at, self.orders[position] + DELAY, shown, who)
+        self.prove("execute", self.market, ([position],), at, self.orders[position] + DELAY, shown, who)
         self.orders[position] = 0

@@ -26,7 +26,7 @@ def last_void(world: World, attacker: Attacker) -> list[Call]:
     """The price of the only order has left its band: a void fee is due."""
     (order,) = world.request(world.leg(400 * ONE, 100_000, 100_000), low=PRICE // 2, high=PRICE)
     market = world.perpetual.market
-    return [(market, market.encode.execute(order, world.price(PRICE + ONE)))]
+    return [(market, market.encode.execute([order], world.price(PRICE + ONE)))]
 
 
 def last_close(world: World, attacker: Attacker) -> list[Call]:
@@ -34,7 +34,7 @@ def last_close(world: World, attacker: Attacker) -> list[Call]:
     position = world.open(size=100 * ONE, margin=30_000, reserve=50_000)
     market = world.perpetual.market
     market.send.requestClose(position, MAX * ONE, 0, 0, MAX, sender=world.trader)
-    return [(market, market.encode.execute(position, world.price(PRICE * 95 // 100)))]
+    return [(market, market.encode.execute([position], world.price(PRICE * 95 // 100)))]
 
 
 STAGES = [last_two, last_void, last_close]

@@ -125,7 +125,7 @@ def test_rent_that_cannot_grow_any_more_stops_no_exit(world: World) -> None:
     market.send.requestClose(positions[0], ONE, 0, 0, MAX, sender=world.trader)
     world.wait(3_600 * 6)
     world.price(PRICE)
-    market.send.execute(positions[0], b"", sender=world.keeper)
+    market.send.execute(positions[:1], b"", sender=world.keeper)
     market.send.requestClose(positions[0], ONE, 0, 0, MAX, sender=world.trader)
     world.execute(positions[0], world.price(PRICE))  # the rate has had six hours to rise
     world.wait(40 * YEAR)

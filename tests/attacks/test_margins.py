@@ -12,6 +12,7 @@ import pytest
 from bulkhead.chain import Revert, RevmChain
 from bulkhead.protocol import PerpetualTerms, VolatilityTerms
 from tests.attacks.helpers import refused
+from tests.book import series_of
 from tests.unit.margin.volatility_world import STEEP
 from tests.world import ONE, PRICE, World
 
@@ -172,8 +173,9 @@ def test_slices_are_asked_what_the_whole_is(stormy: StormyWorld, side: int) -> N
     """Rows 13 and 43: ten orders, each executed before the next, need together what one of their size needs."""
 
     def asked(size: int) -> int:
-        state = stormy.perpetual.market.call.snapshotOf(0)
-        return int(stormy.model.call.initial((state.series, PRICE, *tuple(state)[2:]), PRICE, size))
+        series, pool = series_of(stormy.perpetual), stormy.perpetual.pool.call.liquidity()
+        state = (0, PRICE, stormy.chain.timestamp, series.long.size, series.short.size, *pool)
+        return int(stormy.model.call.initial(state, PRICE, size))
 
     whole, slices = asked(500 * side * ONE), []
     for _ in range(10):

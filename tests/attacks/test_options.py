@@ -33,7 +33,7 @@ def test_row_4_every_unit_leaves_after_the_expiry_by_anybody_s_call(world: Optio
     stranger = world.chain.new_account("stranger")
     world.fixing.send.prove(EXPIRY, world.proofs(EXPIRY), sender=stranger)
     world.wait(HOUR)
-    world.market.send.execute(positions[-1], b"", sender=stranger)
+    world.market.send.execute(positions[-1:], b"", sender=stranger)
     exits = world.market.send.settle(positions, sender=stranger).events_of("Exited")
     assert len(exits) == 6
     assert [world.balance(position) for position in positions] == [0] * 7

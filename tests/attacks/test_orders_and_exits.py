@@ -178,7 +178,7 @@ def test_borrowed_margin_voids_nobodys_order(world: World, own: bool) -> None:
     with world.chain.isolated():
         fill_with_margin(world, mine, attacker)
         try:
-            assert not market.send.execute(order, proof, sender=attacker).events_of("OrderVoided")
+            assert not market.send.execute([order], proof, sender=attacker).events_of("OrderVoided")
         except Revert as caught:
             assert caught.name == "SideFull"
     assert world.execute(order, proof).events_of("Opened")

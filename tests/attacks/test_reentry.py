@@ -81,7 +81,7 @@ class Scene:
                 "requestOpen": (me, [leg], 1, PRICE * 2),
                 "requestClose": (position, MAX * ONE, 0, 0, MAX),
                 "requestRaise": (position, unit),
-                "execute": (position, self.proof),
+                "execute": ([position], self.proof),
                 "addMargin": (position, unit),
                 "removeMargin": (position, unit),
                 "liquidate": ([position],),
@@ -114,7 +114,7 @@ def executed(price: int, prepare: Callable[[Scene], str]) -> Callable[[Scene], C
     def act(scene: Scene) -> Call:
         position = prepare(scene)
         scene.proof = scene.world.price(price)
-        return scene.market, scene.market.encode.execute(position, scene.proof)
+        return scene.market, scene.market.encode.execute([position], scene.proof)
 
     return act
 

@@ -79,5 +79,10 @@ def test_elementary(harness: Contract) -> None:
         assert harness.call.lnQuotient(larger, smaller) == elementary.ln_quotient(larger, smaller)
     for time in (0, 1, 1_023, 1_024, 2**20 - 1, 2**20, 2**30 - 1):
         assert harness.call.sqrtYears(time) == elementary.sqrt_years(time)
+    roots = [*range(300), *(2**64 - 1 - i for i in range(3)), *(2**i for i in range(64))]
+    for root in roots + [rng.getrandbits(rng.randrange(1, 65)) for _ in range(500)]:
+        for x in {max(root * root + change, 0) for change in (-1, 0, 1)}:
+            assert harness.call.sqrtUp(x) == elementary.sqrt_up(x)
+    assert harness.call.sqrtUp(2**128 - 1) == 2**64
     for larger, smaller in ((0, 0), (1, 0), (2**128 - 1, 1), (2**128 - 1, 2**127), (2**128 - 1, 2**128 - 1), (2, 1)):
         assert harness.call.lnQuotient(larger, smaller) == elementary.ln_quotient(larger, smaller)

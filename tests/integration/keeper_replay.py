@@ -223,7 +223,7 @@ class Stage:
         proof = encode_proof(int(self.feed.call.latestRoundData()[0]))
         chain.automine(False)
         for vault in vaults:
-            chain.queue(self.contract.address, self.contract.encode.execute(vault, proof), gas=1_000_000)
+            chain.queue(self.contract.address, self.contract.encode.execute([vault], proof), gas=1_000_000)
         chain.mine(seconds=BLOCK)
         chain.automine(True)
         opened = {event.args.position for event in self.contract.events("Opened", from_block=begun)}

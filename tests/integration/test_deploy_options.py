@@ -101,7 +101,7 @@ def test_from_the_file_to_the_settlement(deployed: Deployed, capsys: pytest.Capt
     deployed.run(chain.timestamp + 2 * HOUR + MINUTE)
     due = market.volatility.due()
     assert not due.update and due.time.timestamp() == EXPIRY - 3 * HOUR  # the keeper has taken each point
-    assert market.expiries()[0] == EXPIRY and market.instrument.call.STRIKE_STEP() == 100 * 10**18
+    assert market.expiries()[0] == EXPIRY and market.instrument.call.terms().strikeStep == 100 * 10**18
     put, call = market.trade(
         [OptionLeg(leg.series, leg.size) for leg in market.straddle(-5, 2_000, EXPIRY)], sender=deployed.trader
     )

@@ -427,7 +427,7 @@ ROWS = (
     # upkeep, and gifts: everybody
     Row("Market.claim", closed_while_blocked, lambda s: (s.position, s.trader), EVERYBODY),
     Row("Market.addMargin", nothing, lambda s: (s.position, 100 * TOKEN), EVERYBODY - {"vault"}, came_from_itself),
-    Row("Market.execute", order_due, lambda s: (s.position, s.proof()), EVERYBODY),
+    Row("Market.execute", order_due, lambda s: ([s.position], s.proof()), EVERYBODY),
     Row("Market.liquidate", under_water, lambda s: ([s.position],), EVERYBODY),
     Row("Market.closeAtReserve", far_up, lambda s: (s.position,), EVERYBODY),
     Row("Market.settle", ended, lambda s: ([s.position],), EVERYBODY),

@@ -87,7 +87,7 @@ def test_gas_of_options_is_what_was_measured() -> None:
     gas = json.loads((benchmarks / "option_gas.json").read_text())
     limit = json.loads((benchmarks / "gas.json").read_text())["one"]["open"]["total"] * 11 // 10
     assert f"costs {gas['open']:,} to open (limit {limit:,}" in README
-    assert f"both executions {gas['open_two_legs']:,}" in README.replace("\n", " ")
+    assert f"executed together, {gas['open_two_legs']:,}" in README.replace("\n", " ")
     assert f"settled {gas['settle_each']:,} (limit" in README
     page = (ROOT / "docs" / "options.md").read_text()
     assert [name for name, figure in {**gas, "limit": limit}.items() if f"{figure:,}" not in page] == []

@@ -1,9 +1,11 @@
-"""Twin of Elementary.sol: exponential, logarithm and square root of binary fractions, 2**96 for 1.
+"""Twin of Elementary.sol: exponential, logarithm and square root of binary fractions, 2**96 for 1; an integer's root.
 
 tools/minimax.py derives the coefficients.
 """
 
 from __future__ import annotations
+
+from math import isqrt
 
 LN2 = 54916777467707473351141471128
 PER_LN2 = 114302077158074026402637675937
@@ -67,3 +69,8 @@ def sqrt_years(time: int) -> int:
     for _ in range(5):
         y = y + square // y >> 1
     return y
+
+
+def sqrt_up(x: int) -> int:
+    """The square root of x, rounded up."""
+    return isqrt(x - 1) + 1 if x else 0

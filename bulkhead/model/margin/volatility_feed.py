@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import isqrt
 from typing import Protocol
 
 from bulkhead.model.instruments.perpetual import ParameterInvalid
@@ -14,7 +13,7 @@ from bulkhead.model.interfaces.volatility_feed import (
     VolatilitySettings,
     VolatilityState,
 )
-from bulkhead.model.libraries import exponential
+from bulkhead.model.libraries import elementary, exponential
 from bulkhead.model.libraries.logarithm import RAY, ln
 from bulkhead.model.libraries.position_math import ONE
 
@@ -169,6 +168,4 @@ def ramped_at(s: VolatilityState, floor: int, decay: int, interval: int, time: i
 
 def root_up(variance: int) -> int:
     """The volatility of a variance, 18 decimals."""
-    scaled = -(-variance * ONE**2 >> FRACTION)
-    root = isqrt(scaled)
-    return root + (root * root < scaled)
+    return elementary.sqrt_up(-(-variance * ONE**2 >> FRACTION))

@@ -134,7 +134,8 @@ def _as_it_stands(market: OptionMarket, days: float | None, parts: Sequence[Part
     for part in parts:
         market.series(part.kind, Decimal(str(part.strike)), expiry)
     spot, fast = market.oracle.latest().price, market.volatility.fast
-    slow, spread, cap = (float(value) / 10**18 for value in (call.volatilityAt(now), call.SPREAD(), call.CALL_CAP()))
+    terms = call.terms()
+    slow, spread, cap = (float(value) / 10**18 for value in (call.volatilityAt(now), terms.spread, terms.callCap))
     return Terms(float(spot), float(fast), slow, spread, cap, expiry - now)
 
 

@@ -428,14 +428,14 @@ def test_a_keeper_of_an_order_gets_no_more_than_partial_liquidations_left(world:
     purses = Purses(world, keeper, position)
     if end == "raised":
         world.wait(3_600)
-        market.send.execute(position, proof, sender=keeper).event("ReserveRaised")
+        market.send.execute([position], proof, sender=keeper).event("ReserveRaised")
         assert market.call.positionOf(position).margin == 0
     elif end == "raise is void":
         world.wait(4_000)
-        market.send.execute(position, b"", sender=keeper).event("OrderVoided")
+        market.send.execute([position], b"", sender=keeper).event("OrderVoided")
         assert market.call.positionOf(position).margin == 0
     else:
-        market.send.execute(position, b"", sender=keeper).event("OrderVoided")
+        market.send.execute([position], b"", sender=keeper).event("OrderVoided")
     assert purses.gained()[0] == left
 
 

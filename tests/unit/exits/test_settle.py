@@ -114,9 +114,14 @@ def test_an_order_that_the_end_met_dies_by_anybodys_call(world: World, kind: int
     assert pool.call.liquidity()[0] == after.reserve
     assert len(settle(world, world.perpetual, position)) == (kind != 1)
     send = market.send
-    for call, args in ((send.execute, (b"",)), (send.requestClose, (ONE, 0, 0, MAX)), (send.addMargin, (1,))):
+    calls = [
+        (send.execute, ([position], b"")),
+        (send.requestClose, (position, ONE, 0, 0, MAX)),
+        (send.addMargin, (position, 1)),
+    ]
+    for call, args in calls:
         with pytest.raises(Revert) as refused:
-            call(position, *args, sender=world.trader)
+            call(*args, sender=world.trader)
         assert (refused.value.name, refused.value.values) == ("UnknownPosition", (position,))
 
 

@@ -149,7 +149,7 @@ def entry_in_front(free: bool, deposit: int) -> float:
         if move < 0:
             machine.do(twin, "pool", "deposit", deposit * pair.unit, guest, sender=guest)
         (vault,) = twin.positions
-        machine.do(twin, "market", "execute", vault, twin.proofs[-1][1], sender=keeper)
+        machine.do(twin, "market", "execute", [vault], twin.proofs[-1][1], sender=keeper)
         machine.do(twin, "market", "request_close", vault, 10 * ONE, 0, 0, MAX, sender=trader)
         pair.wait(13)
         twin.push(twin.price * (10_000 + move) // 10_000)

@@ -39,7 +39,7 @@ def tiered_margin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def test_the_fault_of_the_example_is_found_and_explained(tiered_margin: str) -> None:
     world = World(margin_model="TieredMargin")
     world.check()
-    failures = play_batch(Plan(6, world=world), 0).failures
+    failures = play_batch(Plan(1, world=world), 0).failures
     assert failures and "breaks\n  MAR-4: What opens is healthy at its own price." in failures[0].story
     short = shortened(failures[0])
     shown = re.search(r"```text\n.*?\n\n(.*?)\n\nFOUND, (\d+) steps", DOCS.read_text(), re.DOTALL)

@@ -324,7 +324,7 @@ def check_void_open(
         "UnknownPosition",
         (position,),
         market.market.send.execute,
-        position,
+        [position],
         proof,
         sender=world.keeper,
         positions=[position],
@@ -387,7 +387,7 @@ def test_open_unproven(world: World) -> None:
     due = world.chain.timestamp + DELAY
     world.wait(DELAY + TIME_TO_LIVE)
     execute = world.perpetual.market.send.execute
-    refused(world, "PriceNotThereYet", (due,), execute, position, b"", sender=world.keeper, positions=[position])
+    refused(world, "PriceNotThereYet", (due,), execute, [position], b"", sender=world.keeper, positions=[position])
     world.wait(1)
     check_void_open(world, position, b"", UNPROVEN, BAND_FEE, CAP)
 
@@ -571,7 +571,7 @@ def test_wrong_proof_reverts_and_never_voids(world: World, kind: str) -> None:
     due = world.chain.timestamp + DELAY
 
     def no(name: str, values: tuple[int, ...], proof: bytes) -> None:
-        args = (send.execute, position, proof)
+        args = (send.execute, [position], proof)
         refused(world, name, values, *args, sender=world.keeper, positions=[position])
 
     early = world.price(PRICE, DELAY)  # observed at the very moment, not after it
@@ -594,9 +594,9 @@ def test_nothing_to_execute(world: World) -> None:
     position = world.open()
     execute, proof = world.perpetual.market.send.execute, world.proof()
     no = {"sender": world.keeper, "positions": [position]}
-    refused(world, "NoOrder", (position,), execute, position, proof, **no)
-    refused(world, "UnknownPosition", (world.other,), execute, world.other, proof, **no)
-    refused(world, "UnknownPosition", (position,), world.dated.market.send.execute, position, proof, **no)
+    refused(world, "NoOrder", (position,), execute, [position], proof, **no)
+    refused(world, "UnknownPosition", (world.other,), execute, [world.other], proof, **no)
+    refused(world, "UnknownPosition", (position,), world.dated.market.send.execute, [position], proof, **no)
 
 
 @pytest.mark.parametrize("kind", ["open", "outside", "close", "raise"])
@@ -614,7 +614,7 @@ def test_same_outcome_whoever_executes(world: World, kind: str) -> None:
     for caller in (world.keeper, world.trader, world.other, world.stranger, world.provider):
         with world.chain.isolated():
             before = world.balance(caller)
-            receipt = world.perpetual.market.send.execute(position, proof, sender=caller)
+            receipt = world.perpetual.market.send.execute([position], proof, sender=caller)
             pools, vaults, _ = state(world, [position])
             events = [tuple(e.args) for e in receipt.events if e.name != "Transfer"]
             outcomes.append((pools, vaults, events, world.balance(position)))

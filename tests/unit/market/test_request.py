@@ -289,8 +289,8 @@ def test_a_band_below_the_last_trade_is_held_to_it(world: World) -> None:
             conserved(world, *positions, *world.request(leg, low=low, high=high))
 
     def net_of(world: World) -> int:
-        state = world.perpetual.market.call.snapshotOf(0)
-        return int(state.long) - int(state.short)
+        series = series_of(world.perpetual)
+        return series.long.size - series.short.size
 
     assert pool.call.lastIndex() == kept_down(PRICE) < PRICE
     held_to(kept_down(PRICE))
@@ -583,8 +583,8 @@ def test_a_position_that_is_over_is_unknown(world: World) -> None:
         (send.removeMargin, (position, TOKEN)),
         (send.addMargin, (position, TOKEN)),
         (send.closeAtReserve, (position,)),
-        (send.execute, (position, world.proof())),
-        (send.execute, (position, b"")),
+        (send.execute, ([position], world.proof())),
+        (send.execute, ([position], b"")),
     ]
     for call, args in calls:
         refused(world, "UnknownPosition", (position,), call, *args, sender=world.trader, positions=[position])

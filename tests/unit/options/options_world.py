@@ -60,8 +60,8 @@ class OptionsWorld(World):
             self.deployment, self.token, self.contract, self.terms, self.rates, market or OPTION_MARKET
         )
         self.market, self.pool, self.options, self.margin = c.market, c.pool, c.instrument, c.margin_model
-        self.fixing = self.deployment.at("ExpiryFixing", self.options.call.FIXING())
-        self.volatility = self.deployment.at("VolatilityFeed", self.options.call.FEED())
+        self.fixing = self.deployment.at("ExpiryFixing", self.options.call.terms().fixing)
+        self.volatility = self.deployment.at("VolatilityFeed", self.options.call.path().feed)
         self._twins()
         names = ("trader", "other", "provider", "keeper")
         self.trader, self.other, self.provider, self.keeper = map(self.chain.new_account, names)
@@ -187,7 +187,7 @@ class OptionsWorld(World):
 
     def execute(self, position: str, proof: bytes) -> Receipt:
         """By the keeper."""
-        return self.market.send.execute(position, proof, sender=self.keeper)
+        return self.market.send.execute([position], proof, sender=self.keeper)
 
     def open(self, *legs: dict[str, int], price: float | None = None, trader: str = "") -> list[str]:
         """Open positions at the next price."""

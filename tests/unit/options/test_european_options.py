@@ -16,6 +16,7 @@ from bulkhead.model.instruments.european_options import EuropeanOptions
 from bulkhead.model.interfaces.european_options import OptionGreeks
 from bulkhead.model.interfaces.european_options import OptionTerms as Terms
 from bulkhead.model.interfaces.volatility_path import PathSettings
+from bulkhead.model.libraries.position_math import mul_up
 from bulkhead.protocol.config import VolatilityTerms, camel
 from bulkhead.protocol.options import OPTION_MARKET, OptionTerms
 from tests.unit.options.options_world import (
@@ -77,18 +78,14 @@ def test_terms_out_of_their_range_are_refused(built: OptionsWorld, name: str, va
 @pytest.mark.parametrize("ends", ENDS)
 def test_terms_at_the_ends_of_their_ranges_are_taken_and_told(built: OptionsWorld, ends: dict[str, int]) -> None:
     path, terms = built.terms.path.encoded(built.volatility.address), built.terms.encoded(built.fixing.address, 6)
-    ask = built.deployment.deploy("EuropeanOptions", path, terms | ends).call
-    told = [
-        ask.STRIKE_STEP(), ask.CALL_CAP(), ask.LONGEST_TENOR(), ask.SMALLEST_DELTA(), ask.SPREAD(), ask.SLOPE(),
-        ask.HOLDING(), ask.SERIES_SHARE(),
-    ]  # fmt: skip
-    assert told == [value for name, value in ends.items() if name not in ("reach", "decimals")]
-    assert (ask.FRESH(), ask.WINDOW(), ask.FIXING()) == (2 * HOUR, WINDOW, built.fixing.address)
+    told = built.deployment.deploy("EuropeanOptions", path, terms | ends).call.terms()
+    assert told._asdict() == terms | ends and told.fixing == built.fixing.address
 
 
 @pytest.mark.parametrize("interval", [HOUR, 755, 900])
-def test_the_reach_is_rounded_up(built: OptionsWorld, interval: int) -> None:
+def test_the_reach_is_rounded_up(interval: int) -> None:
     """Of the root of two intervals in years and of what it is multiplied with; two are near a whole unit of 1e-18."""
+    built = OptionsWorld()
     terms = replace(built.terms.feed, interval=interval)
     feed = built.deployment.volatility_feed(built.contract, terms, label=f"every {interval} seconds")
     contract = built.deployment.deploy(
@@ -99,7 +96,12 @@ def test_the_reach_is_rounded_up(built: OptionsWorld, interval: int) -> None:
     square = 2 * interval * ONE * ONE // (365 * DAY)
     root = math.isqrt(square - 1) + 1
     assert (root - 1) ** 2 < square <= root**2
-    assert contract.call.REACH() == 2 * root + 1
+    _, _, time, phase = feed.call.due()
+    built.tick(after=time + MINUTE - built.now)
+    feed.send.update(built.proof_after(time, phase))
+    fast, slow, price, _ = feed.call.observed()
+    wide = ONE + mul_up(max(fast, slow), 2 * root + 1, ONE)
+    assert contract.call.range() == (price * ONE // wide, mul_up(price, wide, ONE))
 
 
 def test_a_slow_feed_and_two_oracles_are_refused() -> None:

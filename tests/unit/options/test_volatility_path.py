@@ -55,7 +55,7 @@ def test_settings_at_the_ends_of_their_ranges_are_taken_and_told(ends: dict[str,
     encoded = world.terms.path.encoded(world.volatility.address) | ends
     contract = world.deployment.deploy("EuropeanOptions", encoded, world.terms.encoded(world.fixing.address, 6))
     ask = contract.call
-    assert [ask.INTERVAL(), ask.LEAD(), ask.RAMP(), ask.FLOOR()] == list(ends.values())
+    assert ask.path()._asdict() == encoded
     first = -(-max(world.volatility_twin.slow(), ends["floor"]) // 10**12)
     assert [tuple(turn) for turn in ask.turns()] == [(world.now, first, first)] * 3
     assert [tuple(event.args) for event in contract.events("Turned")] == [(world.now, first, first)] * 3

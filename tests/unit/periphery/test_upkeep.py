@@ -61,7 +61,7 @@ class PullWorld(World):
 
     def executing(self, position: str) -> tuple[str, int, bytes]:
         """A step that executes it."""
-        return self.pull.market.address, 0, self.pull.market.encode.execute(position, self.rounds())
+        return self.pull.market.address, 0, self.pull.market.encode.execute([position], self.rounds())
 
     def run(self, *steps: tuple[str, int, bytes], value: int = GIFT) -> Receipt:
         """All steps as the keeper."""

@@ -329,7 +329,9 @@ def test_another_instrument(world: World) -> None:
         Leg(10, 6_000, 5_000, series=2), Leg(-5, 3_000, 2_000, series=1), band=(1_900, 2_100), sender=world.trader
     )
     world.price(2_000 * E18)
-    assert all(isinstance(market.execute(position), Opened) for position in (long, short))
+    told = market.execute_all([short, long])
+    assert [(type(one), one.position) for one in told] == [(Opened, short.address), (Opened, long.address)]
+    assert market.execute_all([]) == []
     assert (long.series, long.entry, short.series, short.entry) == (2, 502, 1, 998)
     world.wait(world.expiry - world.chain.timestamp)
     proof = world.price(2_100 * E18)
