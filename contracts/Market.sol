@@ -410,11 +410,11 @@ contract Market is IMarket, ReentrancyGuardTransient {
 
     /// @dev At or above the old reserve the gain is known to be capped: raising the cap then would be a free gift.
     function _raise(address position, Position memory p, Order memory order, uint256 index, uint256 mark) private {
-        if (PositionMath.gainDown(p.size, p.entry, mark, UNIT) >= int256(p.reserve)) {
-            return _void(position, p, order, VoidReason.ReserveReached, index);
-        }
         Trade memory trade;
         _begin(trade, p.series);
+        if (_gain(p, index, mark, trade.carry) >= int256(p.reserve)) {
+            return _void(position, p, order, VoidReason.ReserveReached, index);
+        }
         Flow memory flow = trade.flow;
         uint256 highest = Math.max(p.reserve, _largestReserve(p, index, p.entry));
         uint256 added = Math.min(order.amount, highest - p.reserve);
@@ -537,7 +537,7 @@ contract Market is IMarket, ReentrancyGuardTransient {
         uint256 mark = _mark(p.series, index, time);
         Trade memory trade;
         _begin(trade, p.series);
-        int256 gain = _equity(p, index, mark, trade.carry) - int256(p.margin);
+        int256 gain = _gain(p, index, mark, trade.carry);
         if (gain < int256(p.reserve)) revert ReserveNotReached(position, gain, p.reserve);
         uint256 size = PositionMath.abs(p.size);
         _exit(position, p, order, Terms(ExitKind.AtReserve, size, index, mark, 0, KEEPER_FLOOR, 0), trade);
@@ -868,7 +868,12 @@ contract Market is IMarket, ReentrancyGuardTransient {
     }
 
     function _equity(Position memory p, uint256 index, uint256 mark, Carry memory carry) private view returns (int256) {
-        return int256(p.margin) + PositionMath.gainDown(p.size, p.entry, mark, UNIT) - carry.carryUp(p, index, UNIT);
+        return int256(p.margin) + _gain(p, index, mark, carry);
+    }
+
+    /// @dev After carry: what an exit pays from the reserve, and what the reserve caps.
+    function _gain(Position memory p, uint256 index, uint256 mark, Carry memory carry) private view returns (int256) {
+        return PositionMath.gainDown(p.size, p.entry, mark, UNIT) - carry.carryUp(p, index, UNIT);
     }
 
     function _requireInitial(Snapshot memory state, uint256 mark, int256 size, int256 equity, uint256 largestLoss)

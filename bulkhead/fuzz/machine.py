@@ -240,14 +240,18 @@ class Machine:
             proof = self._first_proof(twin, position)
         if rng.random() < 0.03:
             proof = rng.choice([b"", twin.proofs[-1][1] if twin.proofs else b""])
-        positions = [position]
-        if len(waiting) > 1 and rng.random() < 0.3:
-            # Mostly such as share its price; one that has another refuses all.
-            others = [vault for vault in waiting if vault != position]
-            if rng.random() < 0.9:
-                others = [vault for vault in others if self._first_proof(twin, vault) == proof]
-            positions += others[: rng.randrange(1, 4)]
+        positions = [position, *self._others(rng, twin, position, proof)]
         self.do(twin, "market", "execute", positions, proof, sender=self.pair.actors.keeper)
+
+    def _others(self, rng: random.Random, twin: Twin, position: str, proof: bytes) -> list[str]:
+        """What is executed along with an order: mostly nothing, or what shares its proof; anything else refuses all."""
+        waiting = twin.waiting()
+        if len(waiting) < 2 or rng.random() > 0.3:
+            return []
+        found = [vault for vault in waiting if vault != position]
+        if rng.random() < 0.9:
+            found = [vault for vault in found if proof == b"" or self._first_proof(twin, vault) == proof]
+        return found[: rng.randrange(1, 4)]
 
     def _first_proof(self, twin: Twin, position: str) -> bytes:
         return twin.first_proof(twin.model.order_of(position).requested_at + twin.model.config.delay)
@@ -266,7 +270,8 @@ class Machine:
         else:
             self.pair.wait(max(due + config.time_to_live + rng.choice([0, 1]) - self.pair.chain.timestamp, 0))
             proof = b""
-        self.do(twin, "market", "execute", [position], proof, sender=self.pair.actors.keeper)
+        positions = [position, *self._others(rng, twin, position, proof)]
+        self.do(twin, "market", "execute", positions, proof, sender=self.pair.actors.keeper)
 
     def _request_close(self, rng: random.Random, twin: Twin) -> None:
         position, price = self._some(rng, twin, Status.OPEN), twin.price

@@ -285,9 +285,8 @@ class OptionsMachine(Machine):
             ended = twin.model_oracle.final_price()[0]
             reached[f"option settled after {'the end' if ended else 'its fixing'}"] += 1
         elif name == "execute" and twin.model.voids:
-            expiries = [option_series.expiry(before.positions[vault].series) for vault in args[0]]
-            if now + WINDOW >= min(expiries):
-                reached["order void in the window"] += 1
+            over = [before.positions[vault] for vault in args[0] if vault not in after]
+            reached["order void in the window"] += sum(now + WINDOW >= option_series.expiry(p.series) for p in over)
         elif name in ("prove", "resolve"):
             fixing = twin.model_fixing.words[args[0]]
             if fixing.done:

@@ -65,6 +65,7 @@ MUST_REACH = (
     "executed: order, then smaller",
     "executed: order, then over",
     "executed: order, then open",
+    "executed: several at once",
     "void: outside band",
     "void: disputed",
     "void: late",

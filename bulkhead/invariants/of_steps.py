@@ -559,23 +559,25 @@ def _least_of_an_exit(before: State, action: Action, after: State) -> str | None
 
 
 @transition("VOID-1", "A void opening gives back all margin but fees that its order could foresee.", "execute")
-@_one_by_one
 def _void(before: State, action: Action, after: State) -> str | None:
-    vault = str(action.args[0])
-    old = before.positions[vault]
-    if old.status != Status.PENDING or vault in after.positions:
-        return None
-    c, trader, proof = before.market.config, before.traders[vault], action.args[1]
-    order, top = before.orders[vault], 0
-    if isinstance(proof, bytes) and proof:
-        top, _, _ = before.first_after(order.phase, order.requested_at + c.delay, proof)
-    fee = position_math.fee_up(c.open_fee, abs(old.size), max(top, order.high), before.market.unit)
-    kept = after.claims.get(vault, NO_CLAIM).trader - before.claims.get(vault, NO_CLAIM).trader
-    got = after.balance(trader) - before.balance(trader) + kept
-    least = old.margin - c.keeper_cap - fee
-    if trader == action.sender or got >= least:
-        return None
-    return f"the trader of {vault} got {got} of {old.margin}, at least {least} was due"
+    c, due, kept = before.market.config, dict[str, int](), dict[str, int]()
+    for one in _each(action):
+        vault = str(one.args[0])
+        old = before.positions[vault]
+        if old.status != Status.PENDING or vault in after.positions:
+            continue
+        trader, order, proof, top = before.traders[vault], before.orders[vault], one.args[1], 0
+        if isinstance(proof, bytes) and proof:
+            top, _, _ = before.first_after(order.phase, order.requested_at + c.delay, proof)
+        fee = position_math.fee_up(c.open_fee, abs(old.size), max(top, order.high), before.market.unit)
+        due[trader] = due.get(trader, 0) + old.margin - c.keeper_cap - fee
+        claimed = after.claims.get(vault, NO_CLAIM).trader - before.claims.get(vault, NO_CLAIM).trader
+        kept[trader] = kept.get(trader, 0) + claimed
+    for trader, least in due.items():
+        got = after.balance(trader) - before.balance(trader) + kept[trader]
+        if trader != action.sender and got < least:
+            return f"{trader} got {got} of void openings, at least {least} was due"
+    return None
 
 
 @transition("END-1", "After the end nothing opens.")

@@ -267,7 +267,7 @@ class Market:
             raise UnknownPosition(position)
         if order.kind == OrderKind.NONE:
             raise NoOrder(position)
-        reason, index, time = self._first_price(p.series, order, proof)
+        reason, index, time = self._find_price(p.series, order, proof)
         if reason != VoidReason.NONE:
             return self._void(position, p, order, reason, index, sender)
         mark = self.instrument.mark(p.series, index, time)
@@ -344,9 +344,9 @@ class Market:
         self._retire(p.series)
 
     def _raise(self, position: str, p: Position, order: Order, index: int, mark: int, sender: str) -> None:
-        if position_math.gain_down(p.size, p.entry, mark, self.unit) >= p.reserve:
-            return self._void(position, p, order, VoidReason.RESERVE_REACHED, index, sender)
         trade = self._begin(p.series)
+        if self._gain(p, index, mark, trade.carry) >= p.reserve:
+            return self._void(position, p, order, VoidReason.RESERVE_REACHED, index, sender)
         flow = trade.flow
         highest = max(p.reserve, self._largest_reserve(p, index, p.entry))
         added = min(order.amount, highest - p.reserve)
@@ -473,7 +473,7 @@ class Market:
             raise OrderDue(position)
         mark = self.instrument.mark(p.series, index, time)
         trade = self._begin(p.series)
-        gain = signed(self._equity(p, index, mark, trade.carry) - p.margin)
+        gain = self._gain(p, index, mark, trade.carry)
         if gain < p.reserve:
             raise ReserveNotReached(position, gain, p.reserve)
         size, flat = position_math.absolute(p.size), self.config.keeper_floor
@@ -659,7 +659,7 @@ class Market:
         if sender != trader:
             self.operators.spend(trader, sender, action, amount, sender=self.address)
 
-    def _first_price(self, series: int, order: Order, proof: bytes) -> tuple[VoidReason, int, int]:
+    def _find_price(self, series: int, order: Order, proof: bytes) -> tuple[VoidReason, int, int]:
         """Why the order is void (NONE: it is not), index, time. A wrong proof raises."""
         due = order.requested_at + self.config.delay
         if len(proof) == 0:
@@ -702,8 +702,12 @@ class Market:
         return min(self._tokens_up(maintenance), largest_loss), min(self._tokens_up(target), largest_loss)
 
     def _equity(self, p: Position, index: int, mark: int, carry: Carry) -> int:
+        return signed(p.margin + self._gain(p, index, mark, carry))
+
+    def _gain(self, p: Position, index: int, mark: int, carry: Carry) -> int:
+        """After carry: what an exit pays from the reserve, and what the reserve caps."""
         gain = position_math.gain_down(p.size, p.entry, mark, self.unit)
-        return signed(signed(p.margin + gain) - book.carry_up(carry, p, index, self.unit))
+        return signed(gain - book.carry_up(carry, p, index, self.unit))
 
     def _require_initial(self, state: Snapshot, mark: int, size: int, equity: int, largest_loss: int) -> None:
         required = min(self._tokens_up(self.margin_model.initial(state, mark, size)), largest_loss)

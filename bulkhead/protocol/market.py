@@ -140,7 +140,7 @@ class Market:
     def request(
         self, *legs: Leg, band: Band | None = None, trader: AddressLike = None, sender: AddressLike = None
     ) -> list[Position]:
-        """Asks for several positions with one band, so that all or none open; `execute` each of them.
+        """Asks for several positions with one band, so that all or none are taken; then `execute_all`.
 
         The trader must have approved the market for the margins. Raises TypeError for floats, ValueError for too many
         decimals, and the market's refusals, before anything is sent: MarginTooSmall, MarginBelowMinimum, SizeTooSmall,
@@ -260,7 +260,8 @@ class Market:
         """Carries out orders whose first prices one proof shows, as legs of one order have it: all or none.
 
         Finds the proof itself, and answers in the order of the positions. Raises what `execute` raises, and
-        ProofInvalid or PriceNotThereYet where they do not share a proof.
+        ProofInvalid or PriceNotThereYet where they do not share a proof. One that somebody else has executed refuses
+        all (NoOrder): then execute the others.
         """
         if not (vaults := list(positions)):
             return []

@@ -212,7 +212,7 @@ class OptionMarket(Market):
         trader: AddressLike = None,
         sender: AddressLike = None,
     ) -> list[Position]:
-        """One order of all legs: all or none, one payment, each in a vault of its own; `execute` each of them."""
+        """One order of all legs: all or none, one payment, each in a vault of its own; then `execute_all`."""
         low, high = self.band(band if band is not None else self._near())
         filled = [self._filled(leg, low, high) for leg in legs]
         asked = [Leg(one.size, one.margin or 0, one.reserve or 0, one.max_premium, one.series.number) for one in filled]

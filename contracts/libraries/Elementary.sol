@@ -89,7 +89,7 @@ library Elementary {
     /// @notice The square root of x < 2 ** 128, rounded up.
     /// @dev Four of Newton's steps and a correction. With x = 16 u 2 ** e, u from 1 / 16 to 16, the guess is 4 x 2 ** (e / 2)
     /// (9 u + 2) / (2 u + 9), within 12 % of the root; after each step it is too large, by 0.7 %, 2.3e-5, 2.7e-10, 4e-20 at
-    /// most, which is less than a unit.
+    /// most, which is less than a unit. Rounded down, a step never falls below the root rounded down.
     function sqrtUp(uint256 x) internal pure returns (uint256 y) {
         assembly ("memory-safe") {
             let e := shl(6, gt(x, 0xffffffffffffffff))

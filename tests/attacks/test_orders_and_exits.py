@@ -182,3 +182,26 @@ def test_borrowed_margin_voids_nobodys_order(world: World, own: bool) -> None:
         except Revert as caught:
             assert caught.name == "SideFull"
     assert world.execute(order, proof).events_of("Opened")
+
+
+def test_a_raise_lifts_no_cap_that_funding_has_reached(world: World) -> None:
+    """Row 44, REQ-10: what has been received counts as gain, as it does at an exit."""
+    market = world.perpetual.market
+    for _ in range(2):
+        world.open(-300 * ONE, 100_000, 60_000, trader=world.other)
+    position = world.open(10 * ONE, 2_000, 1_100)
+    for _ in range(200):
+        world.price(PRICE, after=43_200)
+    p = market.call.positionOf(position)
+    higher = [(p.entry // ONE + points) * ONE for points in (40, 108)]  # of which the second is worth 1,080
+
+    def gain(price: int) -> int:
+        return int(market.call.health(position, price, world.chain.timestamp).equity) - p.margin
+
+    world.walk_to(higher[0])
+    assert gain(higher[0]) < p.reserve < gain(higher[1]) and 10 * (higher[1] - p.entry) < 1_100 * ONE
+    market.send.requestRaise(position, 500 * world.unit, sender=world.trader)
+    proof = world.price(higher[1])
+    assert refused(market.send.closeAtReserve, position, sender=world.stranger) == ("OrderDue", (position,))
+    assert world.execute(position, proof).event("OrderVoided").args.reason == 7
+    assert market.send.closeAtReserve(position, sender=world.stranger).event("Exited").args.toKeeper > 0

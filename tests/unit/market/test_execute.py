@@ -263,7 +263,9 @@ def test_series_leaves_the_sum_with_its_last_position(world: World) -> None:
 # ---------------------------------------------------------------- raise
 
 
-@pytest.mark.parametrize(("asked", "added"), [(3_000, 3_000), (15_000, 15_000), (20_000, 15_000)])
+@pytest.mark.parametrize(
+    ("asked", "added"), [(0, 0), (1, 1), (2, 2), (3_000, 3_000), (15_000, 15_000), (20_000, 15_000)]
+)
 def test_raise(world: World, asked: int, added: int) -> None:
     position = world.open()
     p = position_of(world, position)
@@ -283,21 +285,38 @@ def test_raise(world: World, asked: int, added: int) -> None:
 
 
 def test_raise_just_below_the_reserve_works_and_at_it_voids(world: World) -> None:
-    position = world.open(reserve=1_100)
-    p = position_of(world, position)
-    raise_ = world.perpetual.market.send.requestRaise
-    # entry 2,001: a gain of 1,100 at 2,111
+    """Without carry, so to the tick: entry 502, and a gain of 1,100 where the mark is 612."""
+    position = world.open(reserve=1_100, market=world.dated, series=2)
+    p = position_of(world, position, world.dated)
+    raise_ = world.dated.market.send.requestRaise
     raise_(position, 1_000 * TOKEN, sender=world.trader)
-    receipt = world.execute(position, world.price(2_111 * ONE))
+    receipt = world.execute(position, world.price(2_112 * ONE), world.dated)
     assert voided(receipt) == (RAISE, RESERVE_REACHED, 0, KEEPER)
-    after = position_of(world, position)
+    after = position_of(world, position, world.dated)
     assert (after.margin, after.reserve) == (p.margin - KEEPER, 1_100 * TOKEN)
-    assert world.perpetual.pool.call.liquidity() == (1_100 * TOKEN, POOLED - 1_090 * TOKEN)
-    assert world.perpetual.market.call.orderOf(position).kind == NO_ORDER
+    assert world.dated.pool.call.liquidity()[0] == 1_100 * TOKEN
+    assert world.dated.market.call.orderOf(position).kind == NO_ORDER
     raise_(position, 1_000 * TOKEN, sender=world.trader)
-    receipt = world.execute(position, world.price(2_111 * ONE - 10**10))
+    receipt = world.execute(position, world.price(2_112 * ONE - 10**10), world.dated)
     assert receipt.event("ReserveRaised").args.reserve == 2_100 * TOKEN
     conserved(world, position)
+
+
+def test_a_raise_takes_no_more_than_the_margin_for_its_keeper(world: World) -> None:
+    """Fees of late orders eat the margin, until there is none."""
+    position, market = world.open(ONE, 200, 500), world.perpetual.market
+    while (p := position_of(world, position)).margin:
+        market.send.requestRaise(position, 3, sender=world.trader)
+        proof = world.price(PRICE)
+        world.wait(TIME_TO_LIVE)
+        world.feed.push(PRICE)
+        before, fee = world.balance(world.keeper), min(CAP, p.margin)
+        assert world.execute(position, proof).event("ReserveRaised").args.keeperFee == fee
+        after = position_of(world, position)
+        assert (after.margin, after.reserve) == (p.margin - fee, p.reserve + 3)
+        assert world.balance(world.keeper) - before == fee
+        conserved(world, position)
+    assert fee < CAP
 
 
 # ---------------------------------------------------------------- void
@@ -507,11 +526,13 @@ def test_void_raise(world: World, price: int, after: int, empty: bool, reason: i
     conserved(world, position)
 
 
-def test_void_raise_whose_funding_the_token_refuses(world: World) -> None:
+@pytest.mark.parametrize("asked", [3_000, 1, 0])
+def test_void_raise_whose_funding_the_token_refuses(world: World, asked: int) -> None:
+    """Below the keeper's fee it is the vault that cannot pay."""
     position = world.open()
     p = position_of(world, position)
     market, pool = world.perpetual.market, world.perpetual.pool
-    market.send.requestRaise(position, 3_000 * TOKEN, sender=world.trader)
+    market.send.requestRaise(position, asked * TOKEN, sender=world.trader)
     proof = world.price(PRICE)
     world.token.send.setBlocked(position, True)
     receipt = world.execute(position, proof)
