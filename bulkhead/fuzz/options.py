@@ -42,6 +42,7 @@ MUST_REACH = (
     "option liquidated in part",
     "option liquidated in full",
     "option settled after its fixing",
+    "short settled after its fixing",
     "option settled after the end",
     "order void in the window",
     "straddle with one leg gone",
@@ -284,6 +285,8 @@ class OptionsMachine(Machine):
         elif name == "settle" and gone:
             ended = twin.model_oracle.final_price()[0]
             reached[f"option settled after {'the end' if ended else 'its fixing'}"] += 1
+            if not ended and any(before.positions[vault].size < 0 for vault in gone):
+                reached["short settled after its fixing"] += 1
         elif name == "execute" and twin.model.voids:
             over = [before.positions[vault] for vault in args[0] if vault not in after]
             reached["order void in the window"] += sum(now + WINDOW >= option_series.expiry(p.series) for p in over)

@@ -28,7 +28,7 @@ def options_of(machine: Machine) -> OptionsTwin:
 
 
 def test_req_65_histories_of_mixed_books_agree_and_reach_what_options_may_come_to(machine: Machine) -> None:
-    for number in range(12):
+    for number in range(24):
         assert play(machine, history(7, number, 300)) is None
     reached = machine.reached
     assert machine.calls > 1_000 and machine.alive > machine.calls
