@@ -240,18 +240,17 @@ class Machine:
             proof = self._first_proof(twin, position)
         if rng.random() < 0.03:
             proof = rng.choice([b"", twin.proofs[-1][1] if twin.proofs else b""])
-        positions = [position, *self._others(rng, twin, position, proof)]
-        self.do(twin, "market", "execute", positions, proof, sender=self.pair.actors.keeper)
+        self._execute_with(rng, twin, position, proof)
 
-    def _others(self, rng: random.Random, twin: Twin, position: str, proof: bytes) -> list[str]:
-        """What is executed along with an order: mostly nothing, or what shares its proof; anything else refuses all."""
-        waiting = twin.waiting()
-        if len(waiting) < 2 or rng.random() > 0.3:
-            return []
-        found = [vault for vault in waiting if vault != position]
-        if rng.random() < 0.9:
-            found = [vault for vault in found if proof == b"" or self._first_proof(twin, vault) == proof]
-        return found[: rng.randrange(1, 4)]
+    def _execute_with(self, rng: random.Random, twin: Twin, position: str, proof: bytes) -> None:
+        """An order alone, mostly; or with others that share its proof; with any other, which refuses all."""
+        positions, waiting = [position], twin.waiting()
+        if len(waiting) > 1 and rng.random() <= 0.3:
+            others = [vault for vault in waiting if vault != position]
+            if rng.random() < 0.9:
+                others = [vault for vault in others if proof == b"" or self._first_proof(twin, vault) == proof]
+            positions += others[: rng.randrange(1, 4)]
+        self.do(twin, "market", "execute", positions, proof, sender=self.pair.actors.keeper)
 
     def _first_proof(self, twin: Twin, position: str) -> bytes:
         return twin.first_proof(twin.model.order_of(position).requested_at + twin.model.config.delay)
@@ -270,8 +269,7 @@ class Machine:
         else:
             self.pair.wait(max(due + config.time_to_live + rng.choice([0, 1]) - self.pair.chain.timestamp, 0))
             proof = b""
-        positions = [position, *self._others(rng, twin, position, proof)]
-        self.do(twin, "market", "execute", positions, proof, sender=self.pair.actors.keeper)
+        self._execute_with(rng, twin, position, proof)
 
     def _request_close(self, rng: random.Random, twin: Twin) -> None:
         position, price = self._some(rng, twin, Status.OPEN), twin.price

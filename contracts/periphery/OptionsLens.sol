@@ -85,12 +85,13 @@ contract OptionsLens is IOptionsLens {
         returns (Listing[] memory found)
     {
         found = new Listing[](series.length);
+        IExpiryFixing fixing = IExpiryFixing(options.terms().fixing);
         for (uint256 i; i < series.length; ++i) {
             Listing memory shown = found[i];
             (shown.series, shown.option) = (series[i], options.optionOf(series[i]));
             Snapshot memory state = snapshotOf(market, shown.series);
             (shown.long, shown.short) = (state.long, state.short);
-            (shown.fixed_, shown.fixing) = IExpiryFixing(options.terms().fixing).fixingOf(shown.option.expiry);
+            (shown.fixed_, shown.fixing) = fixing.fixingOf(shown.option.expiry);
             if (!options.isOpen(shown.series, block.timestamp)) continue;
             shown.greeks = options.greeks(shown.series, index, block.timestamp);
             try options.premium(state, int256(PositionMath.LOT)) returns (uint256 rate) {
